@@ -89,6 +89,10 @@ export interface Address {
   readonly port: number
 }
 
+export function showAddress(address: Address): string {
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
+}
+
 export interface Network {
   /** Port 0 takes any free one; the listener says which. A busy port fails with `NetworkError` `in-use`. */
   listen(address: Address, onConnection: (connection: Connection) => void): Promise<Listener>
@@ -131,8 +135,8 @@ export interface Connection {
   start(handler: ConnectionHandler): void
   /**
    * Queues bytes; those of one turn of the event loop leave together. The buffer must not change until `release` is
-   * called, which happens exactly once: when the bytes have left, or when they never will. False means that more is
-   * queued than is good, and that `drain` will follow.
+   * called, which happens exactly once: when the bytes have left, or when they never will; without `release` it must
+   * not change any more. False means that more is queued than is good, and that `drain` will follow.
    */
   write(data: Uint8Array, release?: () => void): boolean
   /** Stops and restarts the delivery of data. */

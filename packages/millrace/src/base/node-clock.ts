@@ -12,17 +12,14 @@ export const nodeClock: Clock = {
   now,
   monotonicMs,
   setTimer(delayMs, callback, options) {
-    const dueMs = monotonicMs() + delayMs
+    // Node counts whole milliseconds and may fire a fraction early, hence one more.
+    let restMs = Math.ceil(Math.max(delayMs, 0)) + 1
     let timeout: NodeJS.Timeout
     const arm = (): void => {
-      const restMs = Math.ceil(Math.max(dueMs - monotonicMs(), 0))
-      timeout = setTimeout(fire, Math.min(restMs, DELAY_MS_MAX))
+      const stepMs = Math.min(restMs, DELAY_MS_MAX)
+      restMs -= stepMs
+      timeout = setTimeout(restMs > 0 ? arm : callback, stepMs)
       if (options?.weak === true) timeout.unref()
-    }
-    // Node's timers keep whole milliseconds and may fire a fraction early.
-    const fire = (): void => {
-      if (monotonicMs() < dueMs) arm()
-      else callback()
     }
     arm()
     return { cancel: () => clearTimeout(timeout) }

@@ -13,7 +13,7 @@
  *
  * `lock-holder` says who holds it, for people only.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type * as Sqlite from 'node:sqlite'
@@ -27,7 +27,7 @@ const READ_ONLY = 8
 const CANNOT_OPEN = 14
 
 /** Two that start in the same instant may both be refused, so being refused once proves nothing. */
-const ATTEMPTS_MAX = 6
+const ATTEMPTS_MAX = 5
 
 export async function lockDirectory(directory: string, holder: string): Promise<Lock> {
   for (let attempt = 1; ; attempt++) {
@@ -72,17 +72,19 @@ function tryLock(directory: string): Sqlite.DatabaseSync | undefined {
   try {
     const { DatabaseSync } = loadSqlite()
     database = new DatabaseSync(path)
-    database.exec('PRAGMA busy_timeout=0; PRAGMA journal_mode=OFF; BEGIN EXCLUSIVE')
+    database.exec('PRAGMA busy_timeout=0; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE')
     return database
   } catch (error) {
     database?.close()
     const result = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
     if (result === BUSY) return undefined
+    if (result === CANNOT_OPEN && !existsSync(directory))
+      throw new DiskError('not-found', directory, `Cannot lock ${directory}: there is no such directory`)
     if (result === CANNOT_OPEN || result === READ_ONLY)
       throw new DiskError(
         result === READ_ONLY ? 'read-only' : 'io',
         path,
-        `Cannot open ${path} to lock ${directory}: it must exist and be writable`,
+        `Cannot open ${path} to lock ${directory}: it must be writable`,
         { cause: error },
       )
     throw new DiskError('io', path, `Cannot lock ${directory}: ${String(error)}`, { cause: error })

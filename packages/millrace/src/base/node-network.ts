@@ -13,6 +13,7 @@ import {
   type Network,
   NetworkError,
   type NetworkErrorCode,
+  showAddress,
 } from './host.ts'
 import { nodeClock } from './node-clock.ts'
 
@@ -56,7 +57,7 @@ function listen(address: Address, onConnection: (connection: Connection) => void
     )
     const onError = (error: NodeJS.ErrnoException): void => {
       const reason = error.code === 'EADDRINUSE' ? 'another program listens there' : error.message
-      reject(networkError(`Cannot listen on ${show(address)}: ${reason}`, error))
+      reject(networkError(`Cannot listen on ${showAddress(address)}: ${reason}`, error))
     }
     server.once('error', onError)
     server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, () => {
@@ -99,7 +100,7 @@ function connect(address: Address, options?: { signal?: AbortSignal | undefined 
     }
     const onError = (error: NodeJS.ErrnoException): void => {
       settle()
-      reject(networkError(`Cannot connect to ${show(address)}: ${error.message || error.code}`, error))
+      reject(networkError(`Cannot connect to ${showAddress(address)}: ${error.message || error.code}`, error))
     }
     signal?.addEventListener('abort', onAbort)
     socket.on('connect', onConnect)
@@ -134,7 +135,11 @@ class NodeConnection implements Connection {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#error ??= this.#finishing
         ? error
-        : networkError(`The connection to ${show(this.remote)} broke: ${error.message}`, error, 'closed')
+        : networkError(
+            `The connection to ${showAddress(this.remote)} broke: ${error.message}`,
+            error,
+            'closed',
+          )
     })
     socket.on('end', () => this.end())
     socket.on('close', () => this.#onClose())
@@ -285,8 +290,4 @@ function networkError(message: string, error: NodeJS.ErrnoException, code?: Netw
 
 function plain(host: string | undefined): string {
   return host?.startsWith('::ffff:') === true ? host.slice('::ffff:'.length) : (host ?? '')
-}
-
-function show(address: Address): string {
-  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
 }
