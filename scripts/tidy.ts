@@ -77,7 +77,7 @@ export function findUntidy(): string[] {
     if (file.endsWith('.test.ts') && /\b(test|it|describe|suite|t)\.(skip|only|todo)\(/.test(text))
       findings.push(`${file}: a test is skipped or focused`)
     if (!code) continue
-    for (const match of text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)) {
+    for (const match of text.matchAll(/(?<![.\w])(?:from|import)\s*\(?\s*'([^']+)'/g)) {
       const problem = importProblem(file, match[1] ?? '')
       if (problem !== undefined) findings.push(`${file}: ${problem}`)
     }

@@ -17,7 +17,7 @@ export function modifiedUtf8Length(text: string): number {
 /** Writes `text` at `position` and returns the position behind it. `length` is what `modifiedUtf8Length` said. */
 export function writeModifiedUtf8(target: Buffer, text: string, position: number, length: number): number {
   if (length === text.length) {
-    target.latin1Write(text, position, length)
+    target.write(text, position, length, 'latin1')
     return position + length
   }
   let at = position
@@ -41,8 +41,8 @@ export function writeModifiedUtf8(target: Buffer, text: string, position: number
 export function readModifiedUtf8(source: Buffer, start: number, end: number): string | undefined {
   let at = start
   while (at < end && source[at]! < 0x80) at++
-  if (at === end) return source.latin1Slice(start, end)
-  const units: string[] = [source.latin1Slice(start, at)]
+  if (at === end) return source.toString('latin1', start, end)
+  const units: string[] = [source.toString('latin1', start, at)]
   while (at < end) {
     const first = source[at]!
     const left = end - at

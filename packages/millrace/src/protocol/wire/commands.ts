@@ -684,7 +684,9 @@ type Flat<T> = { readonly [Key in keyof T]: T[Key] }
 
 /** A command as an object: its kind and its fields. */
 export type Message<K extends CommandKind> = K extends CommandKind
-  ? Flat<{ readonly kind: K } & ([FieldsOf<K>] extends [never] ? unknown : Intersection<ValuesOf<FieldsOf<K>>>)>
+  ? Flat<
+      { readonly kind: K } & ([FieldsOf<K>] extends [never] ? unknown : Intersection<ValuesOf<FieldsOf<K>>>)
+    >
   : never
 
 export type AnyMessage = Message<CommandKind>

@@ -1,0 +1,628 @@
+/**
+ * One container: a log, a state, and the bytes of its segments. Requests are decided at once, in the order they come, and
+ * logged; their answers wait in that same order until the log says that everything before them is durable. So an
+ * acknowledgement, a rejection and an answer to a question all tell only what no crash can take back.
+ *
+ * Invariants: (1) Answers leave in the order of their requests. (2) Bytes are served below `durableLength` only. (3) Once the log has
+ * failed nothing is accepted, answered with success, or served any more.
+ */
+import type { Clock } from '../base/host.ts'
+import type { Long } from '../protocol/wire/commands.ts'
+import type { BlockCache, CacheBlock } from './block-cache.ts'
+import { BinaryReader, BinaryWriter, FormatError } from './binary.ts'
+import { readCheckpoint, writeCheckpoint } from './checkpoint.ts'
+import { ContainerState, locate, type Rejection, type Request, type Segment } from './container-state.ts'
+import { type Extent, Extents } from './extents.ts'
+import { FRAME_BYTES_TARGET, FRAME_RUNS_MAX, READ_BYTES_FILLED } from './limits.ts'
+import {
+  type Block,
+  type ContainerLog,
+  type ContainerRecovery,
+  type Frame,
+  type FrameSource,
+  LogError,
+  type Place,
+  type RecoveredFrame,
+} from './log/durable-log.ts'
+import { type Append, type Operation, readOperation, writeOperation } from './operation.ts'
+
+/** Somebody who waits until all that was accepted before is durable, or hears why it never will be. */
+export interface Waiting {
+  settle(failure: LogError | undefined): void
+}
+
+export interface AppendRequest {
+  readonly segment: Segment
+  readonly writerId: string
+  readonly eventNumber: Long
+  readonly eventCount: number
+  /** -1 for wherever the segment ends. */
+  readonly expectedOffset: number
+  readonly data: readonly Buffer[]
+  readonly length: number
+}
+
+export interface ReadRequest {
+  readonly segment: Segment
+  readonly offset: number
+  readonly signal?: AbortSignal | undefined
+  /** How many bytes may be given now. None: asked again after `roomGrown`, so that nothing is held for who does not take it. */
+  room(): number
+  roomGrown(): Promise<void>
+}
+
+/** Answer to a read. The slices stay as they are until `release`, which must be called once. */
+export interface ReadResult {
+  readonly kind: 'bytes'
+  readonly slices: readonly Buffer[]
+  readonly length: number
+  readonly atTail: boolean
+  readonly endOfSegment: boolean
+  release(): void
+}
+
+export type ReadAnswer = ReadResult | { readonly kind: 'rejected'; readonly rejection: Rejection }
+
+const FRAME_VERSION = 1
+
+/** A frame's operations as they are gathered. */
+class FrameBuilder {
+  readonly writer = new BinaryWriter()
+  readonly runs: FrameRun[] = []
+  /** The length of each segment behind this frame. */
+  readonly lengths = new Map<Segment, number>()
+  /** What else is to be done once it is durable. */
+  readonly effects: (() => void)[] = []
+  dataBytes = 0
+  operations = 0
+  readonly firstOperation: number
+
+  constructor(firstOperation: number) {
+    this.firstOperation = firstOperation
+    this.writer.byte(FRAME_VERSION)
+    this.writer.integer(firstOperation)
+    this.writer.uint32(0) // The number of operations, set at the end.
+  }
+
+  get bytes(): number {
+    return this.dataBytes + this.writer.length
+  }
+}
+
+interface FrameRun {
+  readonly block: CacheBlock
+  readonly start: number
+  end: number
+}
+
+export interface ContainerOptions {
+  readonly id: number
+  readonly clock: Clock
+  readonly cache: BlockCache
+  /** Bytes accepted that are not durable yet; the store watches them. */
+  readonly inFlight: { bytes: number }
+  /** Called once if the container fails while it is open. */
+  readonly onFailed?: ((error: LogError) => void) | undefined
+}
+
+export class Container implements FrameSource {
+  readonly id: number
+  readonly #clock: Clock
+  readonly #cache: BlockCache
+  readonly #inFlight: { bytes: number }
+  readonly #onFailed: ((error: LogError) => void) | undefined
+  readonly #state = new ContainerState()
+  readonly #extents: Extents
+  #log: ContainerLog | undefined
+  #failure: LogError | undefined
+  /** Operations accepted, and how many of them are durable; numbered from 1 since the container was made. */
+  #accepted = 0
+  #durable = 0
+  #builders: FrameBuilder[] = []
+  readonly #waiting: { operation: number; who: Waiting }[] = []
+  #waitingFirst = 0
+  /** Reads at the end of their segment. */
+  readonly #tailReads = new Map<Segment, Set<() => void>>()
+
+  constructor(options: ContainerOptions) {
+    this.id = options.id
+    this.#clock = options.clock
+    this.#cache = options.cache
+    this.#inFlight = options.inFlight
+    this.#onFailed = options.onFailed
+    this.#extents = new Extents((place) => this.#log?.unpin(place))
+  }
+
+  get failure(): LogError | undefined {
+    return this.#failure
+  }
+
+  get segmentCount(): number {
+    return this.#state.size
+  }
+
+  open(log: ContainerLog): void {
+    this.#log = log
+  }
+
+  find(name: string): Segment | undefined {
+    return this.#state.find(name)
+  }
+
+  /** Names of segments whose owners cannot have survived a restart. */
+  transientSegments(): string[] {
+    return [...this.#state.segments].filter(({ type }) => type === 'transient').map(({ name }) => name)
+  }
+
+  /** Settles when all that was accepted so far is durable. At once, if it is already. */
+  whenDurable(who: Waiting): void {
+    if (this.#failure !== undefined || this.#durable === this.#accepted) who.settle(this.#failure)
+    else this.#waiting.push({ operation: this.#accepted, who })
+  }
+
+  #onceDurable(action: () => void): void {
+    this.whenDurable({
+      settle: (failure) => {
+        if (failure === undefined) action()
+      },
+    })
+  }
+
+  /** Decides a request. Whatever comes out, its answer has to wait for `whenDurable`. */
+  submit(request: Request): { operation: Operation } | { rejection: Rejection } {
+    const decision = this.#state.accept(request, this.#clock.now())
+    if (decision.rejection !== undefined) return decision
+    const { operation } = decision
+    const effect = this.#effectOf(operation)
+    this.#state.apply(operation)
+    const builder = this.#builder()
+    this.#note(builder, operation)
+    if (effect !== undefined) builder.effects.push(effect)
+    this.#log?.wake()
+    return { operation }
+  }
+
+  /** Accepts an append, or says why not. As with `submit`, the answer has to wait. */
+  append(request: AppendRequest): Rejection | undefined {
+    const { segment, length } = request
+    const rejection = this.#state.checkAppend(segment, request)
+    if (rejection !== undefined) return rejection
+    const operation: Append = {
+      kind: 'append',
+      segment: segment.id,
+      offset: segment.length,
+      length,
+      writerId: request.writerId,
+      eventNumber: request.eventNumber,
+      eventCount: request.eventCount,
+      nowMs: this.#clock.now(),
+    }
+    const builder = this.#builder()
+    this.#state.applyAppend(operation)
+    if (length > 0) this.#keepBytes(builder, operation, request.data)
+    builder.lengths.set(segment, segment.length)
+    this.#note(builder, operation)
+    this.#log?.wake()
+    return undefined
+  }
+
+  /**
+   * Bytes from `offset` on: what is there and has room, or a rejection. At the tail of a segment that is not sealed it waits
+   * for the next bytes, without a limit; `signal` ends that, and the answer then has no bytes.
+   */
+  async read(request: ReadRequest): Promise<ReadAnswer> {
+    const { segment, offset, signal } = request
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure
+      const rejection = refuseRead(segment, offset)
+      if (rejection !== undefined) return { kind: 'rejected', rejection }
+      if (offset < segment.durableLength) {
+        const bytesMax = request.room()
+        if (bytesMax > 0) return this.#collect(segment, offset, bytesMax)
+        await request.roomGrown()
+        continue
+      }
+      if (segment.durablySealed || signal?.aborted === true)
+        return { ...NO_BYTES, atTail: true, endOfSegment: segment.durablySealed }
+      await this.#nextChange(segment, signal)
+    }
+  }
+
+  // Towards the log.
+
+  take(): Frame | undefined {
+    const builder = this.#builders.shift()
+    if (builder === undefined) return undefined
+    for (const { block } of builder.runs) block.extent.run = undefined
+    builder.writer.setUint32(builder.operations, FRAME_COUNT_POSITION)
+    const blocks: Block[] = builder.runs.map(({ block, start, end }) => ({
+      extent: block.extent.id,
+      offset: block.offset + start,
+      bytes: block.buffer.subarray(start, end),
+    }))
+    return {
+      metadata: builder.writer.finish(),
+      blocks,
+      durable: (place) => this.#onDurable(builder, place),
+      failed: (error) => {
+        this.#inFlight.bytes -= builder.dataBytes
+        this.fail(error)
+      },
+    }
+  }
+
+  checkpointDue(): void {
+    const log = this.#log
+    if (log === undefined || this.#failure !== undefined) return
+    const checkpoint = log.beginCheckpoint()
+    // Frames that were under way will not be given again, so where their bytes are must be part of the state: it is taken down
+    // when they have settled, and saved when what was accepted meanwhile is durable too.
+    this.#onceDurable(() => {
+      const state = writeCheckpoint({
+        state: this.#state,
+        extents: this.#extents,
+        operations: this.#accepted,
+      })
+      this.#onceDurable(() => {
+        // What fails here fails the log, which says so itself.
+        checkpoint.save([state]).catch(() => undefined)
+      })
+    })
+  }
+
+  /** How the log hands back what the container was. */
+  recovery(): ContainerRecovery {
+    return {
+      checkpoint: (state) => this.#attempt(() => this.#restore(state)),
+      frame: (frame) => this.#attempt(() => this.#replay(frame)),
+      end: () => {
+        for (const segment of this.#state.segments) makeDurable(segment)
+        this.#durable = this.#accepted
+        return [...this.#extents.places]
+      },
+      damaged: (error) => this.fail(error),
+    }
+  }
+
+  /** Nothing more is accepted, answered or served, for good. */
+  fail(error: LogError): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    for (const { dataBytes } of this.#builders.splice(0)) this.#inFlight.bytes -= dataBytes
+    for (const { who } of this.#waiting.splice(this.#waitingFirst)) who.settle(error)
+    for (const reads of this.#tailReads.values()) for (const wake of reads) wake()
+    this.#tailReads.clear()
+    if (this.#log !== undefined && error.code !== 'closed') this.#onFailed?.(error)
+  }
+
+  // Accepting.
+
+  #builder(): FrameBuilder {
+    const last = this.#builders.at(-1)
+    if (last !== undefined && last.bytes < FRAME_BYTES_TARGET && last.runs.length < FRAME_RUNS_MAX)
+      return last
+    if (last !== undefined) for (const { block } of last.runs) block.extent.run = undefined
+    const builder = new FrameBuilder(this.#accepted + 1)
+    this.#builders.push(builder)
+    return builder
+  }
+
+  #note(builder: FrameBuilder, operation: Operation): void {
+    writeOperation(builder.writer, operation)
+    builder.operations++
+    this.#accepted++
+  }
+
+  /** The one copy of event bytes: from where the network put them to where the log and all readers take them. */
+  #keepBytes(builder: FrameBuilder, operation: Append, data: readonly Buffer[]): void {
+    const extent = this.#extents.get(operation.segment)!
+    let offset = operation.offset
+    let left = operation.length
+    for (const piece of data) {
+      let at = 0
+      while (at < piece.length) {
+        const block = this.#cache.tail(extent, offset, left)
+        const count = Math.min(piece.length - at, block.buffer.length - block.length)
+        block.buffer.set(
+          at === 0 && count === piece.length ? piece : piece.subarray(at, at + count),
+          block.length,
+        )
+        this.#extendRun(builder, block, count)
+        at += count
+        offset += count
+        left -= count
+      }
+    }
+    builder.dataBytes += operation.length
+    this.#inFlight.bytes += operation.length
+  }
+
+  #extendRun(builder: FrameBuilder, block: CacheBlock, count: number): void {
+    const start = block.length
+    block.length += count
+    const { run } = block.extent
+    if (run?.block === block && run.end === start) {
+      run.end = block.length
+      return
+    }
+    const next = { block, start, end: block.length }
+    block.dirty++
+    block.extent.run = next
+    builder.runs.push(next)
+  }
+
+  /** What an operation does beside the state once it is durable; taken down while the state is as it was before. */
+  #effectOf(operation: Operation): (() => void) | undefined {
+    switch (operation.kind) {
+      case 'create':
+        this.#extents.add(operation.id)
+        return undefined
+      case 'seal': {
+        const segment = this.#state.byId(operation.segment)!
+        return () => {
+          segment.durablySealed = true
+          this.#wake(segment)
+        }
+      }
+      case 'truncate': {
+        const segment = this.#state.byId(operation.segment)!
+        const { runs } = segment
+        const passed = runs.filter((run) => run.start + run.length <= operation.offset)
+        return () => {
+          this.#trim(segment, operation.offset, passed)
+          this.#wake(segment)
+        }
+      }
+      case 'delete': {
+        const segment = this.#state.byId(operation.segment)!
+        return () => this.#forget(segment)
+      }
+      case 'merge':
+        return this.#mergeEffect(operation.target, operation.source)
+      case 'append':
+      case 'attributes':
+      case 'table-put':
+      case 'table-remove':
+        return undefined
+    }
+  }
+
+  #mergeEffect(targetId: number, sourceId: number): () => void {
+    const target = this.#state.byId(targetId)!
+    const source = this.#state.byId(sourceId)!
+    const end = target.length + source.length
+    const extent = this.#extents.get(sourceId)!
+    const ownRuns = countOwnRuns(source)
+    return () => {
+      extent.references += ownRuns
+      this.#extents.release(extent)
+      target.durableLength = Math.max(target.durableLength, end)
+      this.#wake(source)
+      this.#wake(target)
+    }
+  }
+
+  // Settling.
+
+  #onDurable(builder: FrameBuilder, place: Place): void {
+    if (this.#failure !== undefined) return
+    for (const { block, start } of builder.runs) {
+      block.dirty--
+      if (this.#extents.get(block.extent.id) === block.extent)
+        this.#extents.note(block.extent, block.offset + start, place)
+      else this.#cache.drop(block.extent)
+    }
+    this.#inFlight.bytes -= builder.dataBytes
+    for (const [segment, length] of builder.lengths) {
+      if (length > segment.durableLength) segment.durableLength = length
+      this.#wake(segment)
+    }
+    for (const effect of builder.effects) effect()
+    this.#durable = builder.firstOperation + builder.operations - 1
+    this.#settle()
+  }
+
+  #settle(): void {
+    const waiting = this.#waiting
+    let first = this.#waitingFirst
+    while (first < waiting.length && waiting[first]!.operation <= this.#durable)
+      waiting[first++]!.who.settle(undefined)
+    if (first === waiting.length) {
+      waiting.length = 0
+      first = 0
+    } else if (first > 1000) {
+      waiting.splice(0, first)
+      first = 0
+    }
+    this.#waitingFirst = first
+  }
+
+  #wake(segment: Segment): void {
+    const reads = this.#tailReads.get(segment)
+    if (reads === undefined) return
+    this.#tailReads.delete(segment)
+    for (const wake of reads) wake()
+  }
+
+  #trim(segment: Segment, offset: number, passed: Segment['runs']): void {
+    const own = this.#extents.get(segment.id)
+    if (own !== undefined) {
+      this.#extents.trim(own, offset, segment.durableLength)
+      this.#cache.trim(own, offset)
+    }
+    for (const run of passed) {
+      segment.runs.splice(segment.runs.indexOf(run), 1)
+      this.#releaseExtent(run.extent)
+    }
+  }
+
+  #forget(segment: Segment): void {
+    this.#releaseExtent(segment.id)
+    for (const run of segment.runs) this.#releaseExtent(run.extent)
+    this.#wake(segment)
+  }
+
+  #releaseExtent(id: number): void {
+    const extent = this.#extents.get(id)
+    if (extent === undefined) return
+    this.#extents.release(extent)
+    if (extent.references === 0) this.#cache.drop(extent)
+  }
+
+  // Reading.
+
+  #nextChange(segment: Segment, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const reads = this.#tailReads.get(segment) ?? new Set()
+      this.#tailReads.set(segment, reads)
+      const wake = (): void => {
+        signal?.removeEventListener('abort', wake)
+        reads.delete(wake)
+        resolve()
+      }
+      reads.add(wake)
+      signal?.addEventListener('abort', wake, { once: true })
+    })
+  }
+
+  /** What is in memory goes at once; only an answer that would be empty waits for the disk. */
+  async #collect(segment: Segment, offset: number, bytesMax: number): Promise<ReadAnswer> {
+    const slices: Buffer[] = []
+    const pinned: CacheBlock[] = []
+    let length = 0
+    try {
+      while (length < bytesMax && offset + length < segment.durableLength) {
+        const at = locate(segment, offset + length)
+        const extent = this.#extents.get(at.extent)
+        const available = Math.min(at.length, segment.durableLength - offset - length, bytesMax - length)
+        const block = extent === undefined ? undefined : this.#cache.find(extent, at.offset)
+        if (block !== undefined) {
+          const start = at.offset - block.offset
+          const count = Math.min(block.length - start, available)
+          slices.push(block.buffer.subarray(start, start + count))
+          this.#cache.pin(block)
+          pinned.push(block)
+          length += count
+          continue
+        }
+        if (length >= READ_BYTES_FILLED) break
+        const bytes = await this.#load(extent, at.offset)
+        // The segment may have been truncated or deleted meanwhile.
+        const rejection = refuseRead(segment, offset)
+        if (rejection !== undefined) {
+          for (const other of pinned) this.#cache.unpin(other)
+          return { kind: 'rejected', rejection }
+        }
+        const piece = bytes.subarray(0, available)
+        slices.push(piece)
+        length += piece.length
+      }
+    } catch (error) {
+      for (const block of pinned) this.#cache.unpin(block)
+      throw error
+    }
+    const end = offset + length
+    return {
+      kind: 'bytes',
+      slices,
+      length,
+      atTail: end === segment.durableLength,
+      endOfSegment: segment.durablySealed && end === segment.durableLength,
+      release: () => {
+        for (const block of pinned) this.#cache.unpin(block)
+      },
+    }
+  }
+
+  /** Bytes of an extent from `offset` on, as many as are stored together. */
+  async #load(extent: Extent | undefined, offset: number): Promise<Buffer> {
+    if (this.#failure !== undefined) throw this.#failure
+    const place = extent === undefined ? undefined : this.#extents.placeOf(extent, offset)
+    if (extent === undefined || place === undefined)
+      throw new LogError(
+        'not-found',
+        `Container ${this.id} knows no place of extent ${extent?.id} at ${offset}`,
+      )
+    const block = await this.#log!.read({ place, extent: extent.id, offset })
+    if (this.#extents.get(extent.id) === extent) this.#cache.insert(extent, block.offset, block.bytes)
+    return block.bytes.subarray(offset - block.offset)
+  }
+
+  // Recovering.
+
+  #attempt(step: () => void): void {
+    if (this.#failure !== undefined) return
+    try {
+      step()
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error
+      this.fail(
+        new LogError('damaged', `Container ${this.id} cannot be rebuilt: ${error.message}`, { cause: error }),
+      )
+    }
+  }
+
+  #restore(bytes: Buffer): void {
+    this.#accepted = readCheckpoint(bytes, { state: this.#state, extents: this.#extents })
+  }
+
+  #replay(frame: RecoveredFrame): void {
+    const reader = new BinaryReader(frame.metadata)
+    const version = reader.byte()
+    if (version !== FRAME_VERSION) throw new FormatError(`Frame version ${version} is not known`)
+    let number = reader.integer()
+    const effects: (() => void)[] = []
+    for (let left = reader.uint32(); left > 0; left--, number++) {
+      const operation = readOperation(reader)
+      if (number <= this.#accepted) continue // The checkpoint has it.
+      if (number !== this.#accepted + 1)
+        throw new FormatError(`Operation ${number} follows ${this.#accepted}: what stood between is missing`)
+      const effect = this.#effectOf(operation)
+      this.#state.apply(operation)
+      this.#accepted = number
+      if (effect !== undefined) effects.push(effect)
+      if (operation.kind === 'append') makeDurable(this.#state.byId(operation.segment)!)
+    }
+    for (const { extent: id, offset } of frame.blocks) {
+      const extent = this.#extents.get(id)
+      if (extent !== undefined) this.#extents.note(extent, offset, frame.place)
+    }
+    for (const effect of effects) effect()
+  }
+}
+
+const NO_BYTES = { kind: 'bytes', slices: [], length: 0, release: (): void => undefined } as const
+
+/** Behind the version and the first operation's number. */
+const FRAME_COUNT_POSITION = 9
+
+function makeDurable(segment: Segment): void {
+  segment.durableLength = segment.length
+  segment.durablySealed = segment.sealed
+}
+
+/** Into how many stretches merges have cut the segment's own bytes. */
+function countOwnRuns(segment: Segment): number {
+  let count = 0
+  let position = 0
+  for (const run of segment.runs) {
+    if (run.start > position) count++
+    position = run.start + run.length
+  }
+  return segment.length > position ? count + 1 : count
+}
+
+function refuseRead(segment: Segment, offset: number): Rejection | undefined {
+  const { name } = segment
+  if (segment.gone) return { code: 'no-such-segment', segment: name }
+  if (segment.table !== undefined) return { code: 'invalid', segment: name, reason: 'It is a table' }
+  if (offset < segment.startOffset)
+    return { code: 'truncated', segment: name, startOffset: segment.startOffset }
+  if (segment.durablySealed && offset > segment.durableLength)
+    return {
+      code: 'invalid',
+      segment: name,
+      reason: `Offset ${offset} is behind the end of the sealed segment, ${segment.durableLength}`,
+    }
+  return undefined
+}

@@ -1,0 +1,126 @@
+import { deepStrictEqual, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Host } from '../../base/host.ts'
+import { ModelContainer } from '../../testing/log-model.ts'
+import { simulate } from '../../testing/sim/simulate.ts'
+import type { World } from '../../testing/sim/world.ts'
+import { type DurableLog, LogError } from './durable-log.ts'
+import { openFileLog } from './file-log.ts'
+
+const SEEDS = 150
+const STORE_ID = Buffer.alloc(16, 7)
+
+test(`over ${SEEDS} histories of crashes and power cuts nothing acknowledged is lost and nothing invented`, async () => {
+  const first = Number(process.env['SEED'] ?? 0)
+  const count = process.env['SEED'] === undefined ? SEEDS : 1
+  for (let seed = first; seed < first + count; seed++) await simulate(seed, live)
+})
+
+test('one seed is one history', async () => {
+  const { traceHash } = await simulate(3, live)
+  strictEqual((await simulate(3, live)).traceHash, traceHash)
+})
+
+async function live(world: World): Promise<void> {
+  const containers = Array.from({ length: world.random.between(1, 4) }, (_, id) => new ModelContainer(id))
+  const lives = world.random.between(2, 5)
+  for (let life = 0; life < lives; life++) {
+    const log = await openThroughCrashes(world, containers)
+    const checkpointChance = world.random.pick([0, 0.05, 0.2])
+    const working = work(world, containers, checkpointChance)
+    await world.sleep(world.random.exponential(40))
+    working.stop()
+    if (world.random.chance(0.3)) await log.close()
+    world.node('a').crash({ power: world.random.chance(0.6) })
+    world.node('a').restart()
+  }
+  const log = await open(world.node('a').host, containers)
+  for (const container of containers) await container.verify()
+  const before = containers.map((container) => container.through)
+  await log.close()
+  world.node('a').crash({ power: true })
+  await open(world.node('a').restart(), containers)
+  deepStrictEqual(
+    containers.map((container) => container.through),
+    before,
+  )
+  for (const container of containers) await container.verify()
+}
+
+/** Opens, and now and then dies while opening. */
+async function openThroughCrashes(world: World, containers: readonly ModelContainer[]): Promise<DurableLog> {
+  const node = world.node('a')
+  while (world.random.chance(0.4)) {
+    const opening = openFileLog(optionsFor(node.host, containers))
+    opening.catch(() => undefined)
+    await world.sleep(world.random.exponential(3))
+    node.crash({ power: world.random.chance(0.5) })
+    node.restart()
+  }
+  return open(node.host, containers)
+}
+
+async function open(host: Host, containers: readonly ModelContainer[]): Promise<DurableLog> {
+  const log = await openFileLog(optionsFor(host, containers))
+  for (const container of containers) {
+    strictEqual(container.damage, undefined)
+    container.open(log)
+  }
+  return log
+}
+
+function optionsFor(host: Host, containers: readonly ModelContainer[]): Parameters<typeof openFileLog>[0] {
+  const fresh = containers.map((container) => container.recovery())
+  return {
+    host,
+    directory: 'data/log',
+    storeId: STORE_ID,
+    fileBytesFirst: 32 * 1024,
+    fileBytesMax: 128 * 1024,
+    recover: (container) => fresh[container]!,
+  }
+}
+
+/** Lets every container log, drop, read and checkpoint, in bursts. */
+function work(
+  world: World,
+  containers: readonly ModelContainer[],
+  checkpointChance: number,
+): { stop: () => void } {
+  const { random } = world
+  let stopped = false
+  const { clock } = world.node('a').host
+  /** A failure fails the history, unless the log was closed before it was done. */
+  const background = (doing: Promise<void>): void => {
+    doing.catch((error: unknown) => {
+      if (error instanceof LogError && error.code === 'closed') return
+      clock.defer(() => {
+        throw error
+      })
+    })
+  }
+  const step = (container: ModelContainer): void => {
+    if (stopped) return
+    for (let burst = random.between(0, 4); burst > 0; burst--) {
+      const lengths = Array.from({ length: random.between(1, 3) }, () =>
+        random.chance(0.05) ? random.between(1, 65_536) : random.between(1, 3000),
+      )
+      container.put({
+        ...(random.chance(0.7) ? { lengths } : {}),
+        drop: container.extents.filter(() => random.chance(0.2)),
+        filler: random.chance(0.02) ? 150_000 : random.integer(200),
+      })
+    }
+    container.log.wake()
+    if (random.chance(checkpointChance)) background(container.checkpoint())
+    const extent = container.extents.at(-1)
+    if (extent !== undefined && random.chance(0.1)) background(container.verifyExtent(extent))
+    clock.setTimer(random.exponential(2), () => step(container))
+  }
+  for (const container of containers) step(container)
+  return {
+    stop: () => {
+      stopped = true
+    },
+  }
+}
