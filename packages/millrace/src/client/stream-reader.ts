@@ -1,0 +1,125 @@
+/**
+ * Reads all segments of a stream outside any group, from a cut on and, if wanted, up to one. Events of a key come in order:
+ * a segment that takes over from others is read only when all of those have been read to their ends.
+ */
+import { MillraceError, streamNotFound } from './errors.ts'
+import type { SegmentReaderParts } from './segment-reader.ts'
+import { SegmentReaders } from './segment-readers.ts'
+import type { Cut, Successor, StreamMetadata } from './stream-metadata.ts'
+import { orAborted } from './waiting.ts'
+
+export interface EventBatch {
+  readonly segment: string
+  readonly offset: number
+  /** Whole events, headers included. */
+  readonly data: Buffer
+  readonly eventCount: number
+}
+
+export interface StreamReaderOptions {
+  readonly from: Cut
+  readonly until?: Cut | undefined
+  /** Events that had been truncated away when their turn came. */
+  readonly onGap: (gap: { segment: string; from: number; to: number }) => void
+}
+
+export class StreamReader {
+  readonly #metadata: StreamMetadata
+  readonly #parts: SegmentReaderParts
+  readonly #options: StreamReaderOptions
+  readonly #readers: SegmentReaders
+  /** With `until`: the segments that lie before it, wholly or in part. */
+  #wanted: ReadonlySet<bigint> | undefined
+  readonly #finished = new Set<bigint>()
+  /** Those that wait for some of their predecessors. */
+  readonly #future = new Map<bigint, Successor>()
+  #started = false
+  #wake: (() => void) | undefined
+
+  constructor(parts: SegmentReaderParts, metadata: StreamMetadata, options: StreamReaderOptions) {
+    this.#parts = parts
+    this.#metadata = metadata
+    this.#options = options
+    this.#readers = new SegmentReaders(parts, () => this.#wake?.())
+  }
+
+  /** Undefined when everything that was asked for has been read. One call at a time. */
+  async next(signal?: AbortSignal): Promise<EventBatch | undefined> {
+    if (!this.#started) await this.#start(signal)
+    for (;;) {
+      const taken = this.#readers.take()
+      if (taken === undefined) {
+        if (this.#readers.size === 0) return undefined
+        await orAborted(this.#whenReady(), signal, this.#parts.pool.closing)
+        continue
+      }
+      const { id, segment, chunk } = taken
+      switch (chunk.kind) {
+        case 'events':
+          return { segment, ...chunk }
+        case 'gap':
+          this.#options.onGap({ segment, from: chunk.from, to: chunk.to })
+          break
+        case 'limit':
+          this.#readers.remove(id)
+          break
+        case 'ended':
+        case 'missing':
+          this.#readers.remove(id)
+          await this.#goOnBehind(id, signal)
+          break
+        case 'failed':
+          throw chunk.error
+      }
+    }
+  }
+
+  close(): void {
+    this.#readers.close()
+  }
+
+  async #start(signal: AbortSignal | undefined): Promise<void> {
+    const { from, until } = this.#options
+    if (until !== undefined) this.#wanted = await this.#metadata.between(from, until, { signal })
+    this.#started = true
+    for (const [id, offset] of from) {
+      // A segment that was read to its end has its place taken by its successors.
+      if (offset < 0) await this.#goOnBehind(id, signal)
+      else this.#read(id, this.#metadata.nameOf(id), offset)
+    }
+  }
+
+  #whenReady(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+    })
+  }
+
+  #read(id: bigint, segment: string, offset: number): void {
+    if (this.#wanted?.has(id) === false) return
+    const limit = this.#options.until?.get(id)
+    // Where the cut says that the segment was read to its end, that is where reading it ends.
+    const endOffset = limit === undefined || limit < 0 ? undefined : limit
+    this.#readers.add(id, { segment, offset, endOffset })
+  }
+
+  async #goOnBehind(id: bigint, signal: AbortSignal | undefined): Promise<void> {
+    this.#finished.add(id)
+    const limit = this.#options.until?.get(id)
+    if (limit !== undefined && limit >= 0) return
+    const following = await this.#metadata.following(id, { host: this.#parts.host, signal })
+    if (following === 'sealed') return
+    if (following === 'replaced') throw streamNotFound(this.#metadata.stream)
+    for (const successor of following) this.#future.set(successor.id, successor)
+    for (const { id: next, name, predecessors } of this.#future.values()) {
+      if (!predecessors.every((predecessor) => this.#finished.has(predecessor))) continue
+      this.#future.delete(next)
+      if (!this.#finished.has(next)) this.#read(next, name, 0)
+    }
+  }
+}
+
+/** The error of a reader that was closed while somebody waited for its next event. */
+export function readerClosed(stream: string): MillraceError {
+  return new MillraceError('closed', `A reader of ${stream} was closed`, { stream })
+}
