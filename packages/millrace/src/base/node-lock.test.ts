@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,7 +14,9 @@ test('a killed holder is followed at once, twenty times over', async (t) => {
   for (let round = 0; round < 20; round++) {
     const next = await startContender(t, directory)
     match(await next.ask('lock'), new RegExp(`^refused .*contender.*process ${last.process.pid} `))
+    const ended = once(last.process, 'exit')
     last.process.kill('SIGKILL')
+    await ended
     match(await next.ask('lock'), /^locked/)
     last = next
   }

@@ -26,8 +26,11 @@ const BUSY = 5
 const READ_ONLY = 8
 const CANNOT_OPEN = 14
 
-/** Two that start in the same instant may both be refused, so being refused once proves nothing. */
-const ATTEMPTS_MAX = 5
+/**
+ * Two that start in the same instant may both be refused, and a process that was killed may take a moment to die, so being
+ * refused once proves nothing.
+ */
+const ATTEMPTS_MAX = 6
 
 export async function lockDirectory(directory: string, holder: string): Promise<Lock> {
   for (let attempt = 1; ; attempt++) {
