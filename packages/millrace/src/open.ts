@@ -43,7 +43,7 @@ export async function open(path: string, options: OpenOptions = {}): Promise<Sto
         queuedBytes: inFlightBytes,
         memoryBytes: cacheBytes,
         memoryBytesMax: cacheBytesMax,
-        loopDelayMsMax: 0,
+        loopDelayMsMax: server.takeLoopDelay().max / 1000,
       }
     },
     onClose: () => server.close(),

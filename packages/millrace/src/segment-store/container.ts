@@ -103,8 +103,6 @@ export interface ContainerOptions {
   readonly cache: BlockCache
   /** Bytes accepted that are not durable yet; the store watches them. */
   readonly inFlight: { bytes: number }
-  /** Called once if the container fails while it is open. */
-  readonly onFailed?: ((error: LogError) => void) | undefined
 }
 
 export class Container implements FrameSource {
@@ -112,7 +110,6 @@ export class Container implements FrameSource {
   readonly #clock: Clock
   readonly #cache: BlockCache
   readonly #inFlight: { bytes: number }
-  readonly #onFailed: ((error: LogError) => void) | undefined
   readonly #state = new ContainerState()
   readonly #extents: Extents
   #log: ContainerLog | undefined
@@ -132,7 +129,6 @@ export class Container implements FrameSource {
     this.#clock = options.clock
     this.#cache = options.cache
     this.#inFlight = options.inFlight
-    this.#onFailed = options.onFailed
     this.#extents = new Extents((place) => this.#log?.unpin(place))
   }
 
@@ -307,7 +303,6 @@ export class Container implements FrameSource {
     for (const { who } of this.#waiting.splice(this.#waitingFirst)) who.settle(error)
     for (const reads of this.#tailReads.values()) for (const wake of reads) wake()
     this.#tailReads.clear()
-    if (this.#log !== undefined && error.code !== 'closed') this.#onFailed?.(error)
   }
 
   // Accepting.

@@ -41,14 +41,9 @@ export async function openSegmentStore(options: SegmentStoreOptions): Promise<Se
     const memoryBytesMax = Math.max(options.memoryBytesMax ?? MEMORY_BYTES, MEMORY_BYTES_MIN)
     const cache = new BlockCache({ bytesMax: Math.floor(memoryBytesMax / 2) })
     const inFlight = { bytes: 0 }
-    let failed = false
-    const onFailed = (error: LogError): void => {
-      if (!failed) options.onFailure?.(error)
-      failed = true
-    }
     const containers = Array.from(
       { length: count },
-      (_, id) => new Container({ id, clock: host.clock, cache, inFlight, onFailed }),
+      (_, id) => new Container({ id, clock: host.clock, cache, inFlight }),
     )
     const log = await openFileLog({
       host,
@@ -57,6 +52,11 @@ export async function openSegmentStore(options: SegmentStoreOptions): Promise<Se
       recover: (id) => containerAt(containers, id, directory).recovery(),
       ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
       ...(options.onDamage === undefined ? {} : { onDamage: options.onDamage }),
+      onFailure: (error) => {
+        // Also those that have nothing under way.
+        for (const container of containers) container.fail(error)
+        options.onFailure?.(error)
+      },
       ...options.log,
     })
     for (const container of containers)

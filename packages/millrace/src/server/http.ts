@@ -2,7 +2,7 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Address, NetworkError, showAddress } from '../base/host.ts'
-import { startMetrics } from './metrics.ts'
+import { metricsText } from './metrics.ts'
 import type { Server } from './server.ts'
 
 export interface HttpServer {
@@ -12,7 +12,6 @@ export interface HttpServer {
 
 /** Rejects with `NetworkError` `in-use` when the port is taken. */
 export async function startHttp(server: Server, address: Address): Promise<HttpServer> {
-  const metrics = startMetrics(server)
   const http = createServer((request, response) => {
     const path = (request.url ?? '').split('?')[0]
     if (request.method !== 'GET' && request.method !== 'HEAD')
@@ -20,12 +19,11 @@ export async function startHttp(server: Server, address: Address): Promise<HttpS
     if (path === '/healthz') return healthy(server, response)
     if (path === '/readyz') return ready(server, response)
     if (path === '/metrics')
-      return answer(response, 200, metrics.text(), 'text/plain; version=0.0.4; charset=utf-8')
+      return answer(response, 200, metricsText(server), 'text/plain; version=0.0.4; charset=utf-8')
     answer(response, 404, 'There are /healthz, /readyz and /metrics\n')
   })
   await new Promise<void>((resolve, reject) => {
     http.once('error', (error: NodeJS.ErrnoException) => {
-      metrics.close()
       const code = error.code === 'EADDRINUSE' ? 'in-use' : 'unreachable'
       reject(
         new NetworkError(code, `Cannot listen on ${showAddress(address)}: ${error.message}`, {
@@ -38,7 +36,6 @@ export async function startHttp(server: Server, address: Address): Promise<HttpS
   return {
     address: { host: address.host, port: (http.address() as AddressInfo).port },
     close: async () => {
-      metrics.close()
       http.closeAllConnections()
       await new Promise((resolve) => http.close(resolve))
     },

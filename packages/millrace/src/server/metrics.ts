@@ -1,35 +1,22 @@
 /** Figures of a server in the text format of Prometheus. */
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Server } from './server.ts'
 
-export interface Metrics {
-  text(): string
-  close(): void
-}
-
-export function startMetrics(server: Server): Metrics {
-  const delay = monitorEventLoopDelay({ resolution: 20 })
-  delay.enable()
-  return {
-    text: () => {
-      const lines = families(server).flatMap(({ name, type, help, value }) => [
-        `# HELP millrace_${name} ${help}`,
-        `# TYPE millrace_${name} ${type}`,
-        `millrace_${name} ${value}`,
-      ])
-      for (const [quantile, percent] of [
-        ['0.5', 50],
-        ['0.99', 99],
-        ['1', 100],
-      ] as const)
-        lines.push(
-          `millrace_event_loop_delay_seconds{quantile="${quantile}"} ${delay.percentile(percent) / 1e9}`,
-        )
-      delay.reset()
-      return `${lines.join('\n')}\n`
-    },
-    close: () => delay.disable(),
-  }
+export function metricsText(server: Server): string {
+  const lines = families(server).flatMap(({ name, type, help, value }) => [
+    `# HELP millrace_${name} ${help}`,
+    `# TYPE millrace_${name} ${type}`,
+    `millrace_${name} ${value}`,
+  ])
+  const delay = server.takeLoopDelay()
+  lines.push('# HELP millrace_event_loop_delay_seconds How late the event loop was, since it was asked last')
+  lines.push('# TYPE millrace_event_loop_delay_seconds gauge')
+  for (const [quantile, percent] of [
+    ['0.5', 50],
+    ['0.99', 99],
+    ['1', 100],
+  ] as const)
+    lines.push(`millrace_event_loop_delay_seconds{quantile="${quantile}"} ${delay.percentile(percent) / 1e6}`)
+  return `${lines.join('\n')}\n`
 }
 
 interface Family {

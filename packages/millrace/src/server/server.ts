@@ -2,7 +2,9 @@
  * The one place that puts the parts together: a segment store, a controller that is a client of it, and what they listen on.
  * Inside the process they meet on a network in memory; ports are opened only where they are asked for.
  */
+import type { Histogram } from '../base/histogram.ts'
 import type { Address, Host } from '../base/host.ts'
+import { LoopDelay } from '../base/loop-delay.ts'
 import { memoryNetwork, overlayNetwork } from '../base/memory-network.ts'
 import { connectLocalController } from '../client/local-controller.ts'
 import type { SegmentCalls } from '../client/segment-calls.ts'
@@ -55,6 +57,8 @@ export interface Server {
   readonly controllerAddress: Address | undefined
   readonly segmentStoreAddress: Address | undefined
   readonly connections: number
+  /** How late the event loop was since this was asked last, in microseconds. */
+  takeLoopDelay(): Histogram
   /** A client of the controller in this process. */
   connectController(): ControllerClient
   /** Answers what is under way, makes it durable, and leaves the directory free. */
@@ -64,7 +68,12 @@ export interface Server {
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { listen, onEvent = (): void => undefined } = options
   const real = options.host
-  const host: Host = { ...real, network: overlayNetwork(memoryNetwork(real.clock), real.network) }
+  const delay = new LoopDelay()
+  const host: Host = {
+    ...real,
+    clock: delay.watch(real.clock),
+    network: overlayNetwork(memoryNetwork(real.clock), real.network),
+  }
   const closing: (() => Promise<void>)[] = []
   const close = async (): Promise<void> => {
     // The last one opened goes first; one that fails does not keep the others open.
@@ -101,12 +110,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const controllerAddress = await startControllers({
       options,
       host,
+      store,
       segments,
       segmentStoreAddress,
       closing,
       onEvent,
     })
-    return serverOf({ host, store, segmentServer, controllerAddress, segmentStoreAddress, close })
+    return serverOf({ host, store, segmentServer, delay, controllerAddress, segmentStoreAddress, close })
   } catch (error) {
     await close().catch(() => undefined)
     throw error
@@ -117,7 +127,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 async function startControllers(parts: {
   options: ServerOptions
   host: Host
-  segments: SegmentCalls
+  store: SegmentStore
+  segments: SegmentCalls & { close(): Promise<void> }
   segmentStoreAddress: Address | undefined
   closing: (() => Promise<void>)[]
   onEvent: (event: ServerEvent) => void
@@ -138,7 +149,11 @@ async function startControllers(parts: {
   const onFailure = (failure: { rpc: string; error: unknown }): void =>
     onEvent({ kind: 'call-failed', ...failure })
   const controller = createController({ host, segments, locate, self, onFailure })
-  closing.push(() => controller.close())
+  closing.push(async () => {
+    // A store that has failed answers no more, so nobody waits for what the controller asked of it.
+    if (parts.store.failure !== undefined) await segments.close()
+    await controller.close()
+  })
   const { service } = controller
   const local: LocalServer = await startLocalServer({ host, service, address: CONTROLLER_ADDRESS })
   closing.push(() => local.close())
@@ -172,6 +187,7 @@ function serverOf(parts: {
   host: Host
   store: SegmentStore
   segmentServer: SegmentServer
+  delay: LoopDelay
   controllerAddress: Address | undefined
   segmentStoreAddress: Address | undefined
   close: () => Promise<void>
@@ -185,6 +201,7 @@ function serverOf(parts: {
     get connections(): number {
       return segmentServer.connections
     },
+    takeLoopDelay: () => parts.delay.take(),
     connectController: () => connectLocalController(host, CONTROLLER_ADDRESS),
     close,
   }

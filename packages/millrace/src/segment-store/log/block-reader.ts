@@ -2,7 +2,7 @@
  * Reads blocks back. Indexes of files that are not written any more and open descriptions are kept as long as their bounds
  * allow, those used last the longest.
  */
-import type { Disk, File } from '../../base/host.ts'
+import { type Disk, DiskError, type File } from '../../base/host.ts'
 import { blockCrc } from './block-crc.ts'
 import { type BlockKey, INDEX_BYTES_MAX, type IndexEntry, MemoryIndex, StoredIndex } from './block-index.ts'
 import { asLogError } from './disk-failure.ts'
@@ -192,7 +192,7 @@ async function closeQuietly(opened: OpenFile): Promise<void> {
   try {
     await (await opened.file).close()
   } catch (error) {
-    asLogError(error)
+    if (!(error instanceof DiskError)) throw error
   }
 }
 

@@ -32,7 +32,7 @@ export interface Frame {
   readonly blocks: readonly Block[]
   /**
    * Synced, and so are all frames that this container gave before; called in that order. `place` is where the blocks are.
-   * Either this or `failed` is called, once.
+   * Either this or `failed` is called, once. Neither may throw.
    */
   durable(place: Place): void
   /** The log has failed, for good. The frame may or may not be found after a restart. */
@@ -55,15 +55,17 @@ export interface ContainerLog {
   wake(): void
   /**
    * The stored block with the byte of this extent and offset, checked; its bytes may be kept. Rejects with `LogError`
-   * `damaged` naming file, position, container, extent and offset if it is not what was written, and `not-found` for
-   * bytes that are in no pinned place. Bytes of frames that are not durable yet are not found.
+   * `damaged` naming file, position, container, extent and offset if it is not what was written or its file is gone, and
+   * `not-found` for bytes that are in no pinned place. Bytes of frames that are not durable yet are not found.
    */
   read(request: { place: Place; extent: number; offset: number }): Promise<Block>
   /** No extent of this container has bytes there any more, and that is durable. */
   unpin(place: Place): void
   /**
    * Notes where the log stands. The state as it is now, once every operation in it is durable, is what `save` takes; a later
-   * start gets it back and then the frames taken from now on. A second begin gives the first up.
+   * start gets it back and then the frames taken from now on. A second begin gives the first up: its `save` may no more be
+   * called, unless that had happened before. `save` resolves when the checkpoint counts. If it rejects with `full`, the last
+   * one still counts and the log goes on.
    */
   beginCheckpoint(): { save(state: readonly Buffer[]): Promise<void> }
 }
@@ -79,7 +81,7 @@ export interface DurableLog {
   readonly stats: LogStats
   /** The log of a container that was recovered; each is opened once. */
   openContainer(container: number, source: FrameSource): ContainerLog
-  /** Waits for the frames that were taken, notes that they are durable, and closes the files. */
+  /** Waits for the frames that were taken, refuses the rest, notes what is durable, and closes the files. */
   close(): Promise<void>
 }
 
@@ -91,7 +93,10 @@ export interface ContainerRecovery {
   frame(frame: RecoveredFrame): void
   /** All was given; the container answers with every place in which it still has bytes. */
   end(): Iterable<Place>
-  /** Part of what was acknowledged cannot be read back. Nothing more follows: this container stays shut, others do not. */
+  /**
+   * Part of what was acknowledged cannot be read back. Nothing more follows, though frames may have come before: this
+   * container stays shut, others do not.
+   */
   damaged(error: LogError): void
 }
 

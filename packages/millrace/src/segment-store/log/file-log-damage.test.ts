@@ -6,6 +6,7 @@ import { GatedDisk } from '../../testing/gated-disk.ts'
 import { failsWith, LOG_DIRECTORY, LOG_STORE_ID, LogStore, putDurably } from '../../testing/log-store.ts'
 import { simulate } from '../../testing/sim/simulate.ts'
 import type { SimNode, World } from '../../testing/sim/world.ts'
+import { LogError } from './durable-log.ts'
 import { FrameScanner } from './frame-scanner.ts'
 import { blocksPosition, type FrameHeader, HEADER_BYTES } from './frame.ts'
 import { logName } from './log-names.ts'
@@ -392,6 +393,67 @@ test('a file of a later version is refused and left alone, whichever it is', asy
     await store.container(0).verify()
   })
 })
+
+test('whatever single bit flips in a log at rest: what is not named damaged is whole', async () => {
+  const outcomes = new Map<string, number>()
+  for (let seed = 0; seed < 120; seed++) {
+    await simulate(seed, async (world) => {
+      const node = world.node('a')
+      const store = new LogStore(3)
+      await store.open(node.host)
+      for (let nth = 0; nth < 6; nth++)
+        for (const container of store.containers)
+          await putDurably(container, { lengths: [300, 2500], filler: 20 })
+      await store.container(0).checkpoint()
+      await putDurably(store.container(0))
+      await world.sleep(300)
+      node.crash({ power: true })
+      const host = node.restart()
+      const name = world.random.pick(await host.disk.list(LOG_DIRECTORY))
+      const path = `${LOG_DIRECTORY}/${name}`
+      const size = await (await host.disk.open(path, 'read')).size()
+      node.disk.flipBit(path, world.random.integer(size), world.random.integer(8))
+      const outcome = await outcomeOf(store, host)
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+    })
+  }
+  deepStrictEqual([...outcomes.keys()].toSorted(compareText), [
+    'block damaged',
+    'container shut',
+    'log refused',
+    'whole',
+  ])
+})
+
+/** Opens and reads all; fails if anything is missing without being named. */
+async function outcomeOf(store: LogStore, host: Host): Promise<string> {
+  const refusal = await store.open(host).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  if (refusal !== undefined) {
+    ok(refusal instanceof LogError && refusal.code === 'damaged' && refusal.path?.endsWith('/anchor'))
+    return 'log refused'
+  }
+  ok(store.damaged.length <= 1, 'One bit shuts one container at most')
+  let outcome = store.damaged.length === 0 ? 'whole' : 'container shut'
+  for (const container of store.containers) {
+    if (container.damage !== undefined) continue
+    ok(container.through >= 6)
+    for (const extent of container.extents) {
+      await container.verifyExtent(extent).catch((error: unknown) => {
+        ok(error instanceof LogError && error.code === 'damaged' && error.path !== undefined, String(error))
+        outcome = 'block damaged'
+      })
+    }
+    await putDurably(container)
+  }
+  return outcome
+}
+
+function compareText(left: string, right: string): number {
+  return left < right ? -1 : 1
+}
 
 async function framesOf(host: Host, generation: number): Promise<FrameHeader[]> {
   const file = await host.disk.open(`${LOG_DIRECTORY}/${logName(generation)}`, 'read')

@@ -278,9 +278,13 @@ test('on a full volume frames wait, those without bytes pass, and all goes on wh
       await Promise.race([putDurably(writer, { lengths: [3000] }), world.sleep(100)])
       ok(writer.through < 100, 'The log becomes full')
     }
-    const number = writer.put({ lengths: Array.from({ length: 20 }, () => 3000) })
-    const waiting = durable(writer, number)
-    await world.sleep(10)
+    let number = 0
+    let waiting = Promise.resolve()
+    while (writer.through === number || number === 0) {
+      number = writer.put({ lengths: [3000] })
+      waiting = durable(writer, number)
+      await Promise.race([waiting, world.sleep(100)])
+    }
     strictEqual(store.log.full, true)
     await putDurably(deleter, {})
     await world.sleep(2000)

@@ -47,6 +47,8 @@ export interface FileLogOptions {
   readonly onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void
   /** Told of damage that harms nobody, since the same is known from elsewhere. */
   readonly onDamage?: (error: LogError) => void
+  /** A write or sync has failed, and with it the log, for good. Called once. */
+  readonly onFailure?: (error: LogError) => void
 }
 
 const SLOTS = 2
@@ -71,7 +73,11 @@ export async function openFileLog(options: FileLogOptions): Promise<DurableLog> 
         ? await startAfresh(common, inventory)
         : await startAgain(common, inventory, { anchor, options })
     await removeStrays(common, inventory, start.anchor)
-    return new FileLog(host, common, { ...start, onDamage })
+    return new FileLog(host, common, {
+      ...start,
+      onDamage,
+      onFailed: options.onFailure ?? ((): void => undefined),
+    })
   } catch (error) {
     throw error instanceof DiskError ? asLogError(error) : error
   }
@@ -203,6 +209,11 @@ async function removeStrays(
   }
 }
 
+interface LogListeners {
+  readonly onDamage: (error: LogError) => void
+  readonly onFailed: (error: LogError) => void
+}
+
 class FileLog implements DurableLog {
   readonly #host: Host
   readonly #run: LogRun
@@ -220,7 +231,7 @@ class FileLog implements DurableLog {
   #closed: LogError | undefined
   #closing: Promise<void> | undefined
 
-  constructor(host: Host, common: Common, start: Start & { onDamage: (error: LogError) => void }) {
+  constructor(host: Host, common: Common, start: Start & LogListeners) {
     const { run, anchor, file } = start
     const { disk, directory, storeId } = run
     const { clock } = host
@@ -255,6 +266,7 @@ class FileLog implements DurableLog {
       previousContainer: start.lastContainer,
       onFileLeft: (left) => this.#seal(left),
       onFileEntered: (entered) => this.#onFileEntered(entered),
+      onFailed: start.onFailed,
     })
     this.#checkpoints = new Checkpoints({
       making: { disk, directory, storeId },

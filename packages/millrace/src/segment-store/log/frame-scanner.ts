@@ -73,13 +73,6 @@ export class FrameScanner {
     return readBody(header, body)
   }
 
-  /** A frame with all its bytes, from the header to the end of the last block. */
-  async whole(header: FrameHeader): Promise<Buffer> {
-    const bytes = Buffer.allocUnsafeSlow(header.totalBytes)
-    const filled = await this.#of.file.read(bytes, header.position)
-    return bytes.subarray(0, filled)
-  }
-
   #holds(position: number, length: number): boolean {
     return position >= this.#windowStart && position + length <= this.#windowStart + this.#windowBytes
   }

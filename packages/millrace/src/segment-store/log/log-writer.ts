@@ -92,6 +92,8 @@ export interface LogWriterOptions {
   readonly onFileLeft: (file: LogFile) => void
   /** The log has moved to another file. */
   readonly onFileEntered: (file: LogFile) => void
+  /** Nothing is written any more; frames hear of it before. Called once. */
+  readonly onFailed: (error: LogError) => void
 }
 
 export class LogWriter {
@@ -202,6 +204,7 @@ export class LogWriter {
     for (const { frame } of placed) frame.failed(failure)
     this.#failWaiting(failure)
     for (const container of this.#containers) this.#failUntaken(container, failure)
+    this.#options.onFailed(failure)
     this.#onSettled?.()
   }
 

@@ -129,30 +129,29 @@ export async function beginEpoch(
   let lastContainer = tail.lastContainer
   const fill = async (target: File): Promise<number> => {
     let position = FIRST_FRAME_POSITION
-    for (const frame of tail.frames) {
-      const bytes = await readIntact(run, frame)
-      if (bytes === undefined) break
+    const { epoch, epochStart, storeId } = run
+    for await (const { header, bytes } of intactFrames(run, tail.frames)) {
       const { durableThrough } = tail
-      const { epoch, epochStart, storeId } = run
-      writeHeader(bytes, storeId, {
-        ...frame.header,
-        generation,
-        position,
-        epoch,
-        epochStart,
-        durableThrough,
-      })
+      writeHeader(bytes, storeId, { ...header, generation, position, epoch, epochStart, durableThrough })
       const padding = Buffer.alloc(roundUp(bytes.length, PAGE_BYTES) - bytes.length)
       await target.write([bytes, padding], position)
       position += bytes.length + padding.length
       kept++
-      lastContainer = frame.header.container
+      lastContainer = header.container
     }
     // Whoever finds the file under its name finds it synced, so this may be said beforehand.
     const durableThrough = tail.durableThrough + kept
     const sequence = durableThrough + 1
-    const mark = { ...run, generation, position, sequence, durableThrough, previousContainer: lastContainer }
-    await target.write([encodeMark(mark, { storeId: run.storeId, last: false })], position)
+    const mark = {
+      generation,
+      position,
+      epoch,
+      epochStart,
+      sequence,
+      durableThrough,
+      previousContainer: lastContainer,
+    }
+    await target.write([encodeMark(mark, { storeId, last: false })], position)
     return position + PAGE_BYTES
   }
   let bytes = FIRST_FRAME_POSITION + PAGE_BYTES + LAST_MARK_BYTES
@@ -165,17 +164,25 @@ export async function beginEpoch(
   return { file, sequenceLast: tail.durableThrough + kept, lastContainer, spare }
 }
 
-/** All bytes of a frame, or undefined if any of them is not what was written. */
-async function readIntact(
-  { disk, storeId }: TailOptions,
-  { file, header }: TailFrame,
-): Promise<Buffer | undefined> {
-  const opened = await disk.open(file.path, 'read')
+/** Frames with all their bytes, up to the first that is not what was written. */
+async function* intactFrames(
+  { disk }: TailOptions,
+  frames: readonly TailFrame[],
+): AsyncGenerator<{ header: FrameHeader; bytes: Buffer }> {
+  let opened: File | undefined
   try {
-    const bytes = await new FrameScanner({ ...file, file: opened, storeId }).whole(header)
-    return bytes.length === header.totalBytes && isIntact(header, bytes) ? bytes : undefined
+    for (const { file, header } of frames) {
+      if (opened?.path !== file.path) {
+        await opened?.close()
+        opened = await disk.open(file.path, 'read')
+      }
+      const bytes = Buffer.allocUnsafeSlow(header.totalBytes)
+      const filled = await opened.read(bytes, header.position)
+      if (filled < bytes.length || !isIntact(header, bytes)) return
+      yield { header, bytes }
+    }
   } finally {
-    await opened.close()
+    await opened?.close()
   }
 }
 

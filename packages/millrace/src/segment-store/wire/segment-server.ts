@@ -2,6 +2,7 @@
 import type { Address, Connection, Host, Listener } from '../../base/host.ts'
 import type { SegmentStore } from '../segment-store.ts'
 import { type ConnectionGroup, ServerConnection } from './server-connection.ts'
+import { UnfinishedFrames } from './unfinished-frames.ts'
 
 export interface SegmentServer {
   /** Where it listens, in the order asked for; ports are the real ones where 0 was. */
@@ -26,6 +27,7 @@ export async function startSegmentServer(options: SegmentServerOptions): Promise
     store,
     writers: new Map(),
     paused: new Set(),
+    unfinished: new UnfinishedFrames({ clock: store.host.clock, bytesMax: store.replyBytesMax }),
     onClosed: (connection, reason) => {
       connections.delete(connection)
       if (reason !== undefined) options.onBroken?.(connection.remote, reason)

@@ -23,6 +23,7 @@ import { READ_BYTES_MAX } from '../limits.ts'
 import { LogError } from '../log/durable-log.ts'
 import type { SegmentStore } from '../segment-store.ts'
 import { appendedBytes } from './append-block.ts'
+import type { UnfinishedFrames } from './unfinished-frames.ts'
 import { damageReply, errorMessage, fullReply, rejectionReply } from './replies.ts'
 import { handleSegmentRequest, type RequestPort } from './segment-requests.ts'
 import { handleTableRequest } from './table-requests.ts'
@@ -41,6 +42,7 @@ export interface ConnectionGroup {
   readonly writers: Map<string, WriterSession>
   /** Connections that wait for the disk; asked again whenever an append has settled. */
   readonly paused: Set<ServerConnection>
+  readonly unfinished: UnfinishedFrames
   readonly onClosed: (connection: ServerConnection, reason: Error | undefined) => void
 }
 
@@ -57,6 +59,8 @@ export class ServerConnection implements SessionOwner, RequestPort {
   #toAcknowledge: WriterSession[] = []
   #inFlightBytes = 0
   #congested = false
+  /** Others may finish their frames first. */
+  #crowded = false
   #waitingReads: (() => void)[] = []
   #closed = false
   /** What the client still sends is not looked at. */
@@ -141,11 +145,18 @@ export class ServerConnection implements SessionOwner, RequestPort {
     this.#connection.end()
   }
 
+  /** Whether this connection has to wait because too many frames are half there. */
+  setCrowded(crowded: boolean): void {
+    this.#crowded = crowded
+    this.regulate()
+  }
+
   /** Stops and restarts reading from the client. */
   regulate(): void {
     const { store } = this
     const stop =
       this.#congested ||
+      this.#crowded ||
       this.#inFlightBytes > IN_FLIGHT_BYTES_MAX ||
       (store.inFlightBytes > store.inFlightBytesMax && this.#inFlightBytes > 0)
     const { paused } = this.#group
@@ -164,6 +175,7 @@ export class ServerConnection implements SessionOwner, RequestPort {
       this.#frames.push(chunk)
       for (let frame = this.#frames.next(); frame !== undefined; frame = this.#frames.next())
         this.#handle(frame)
+      this.#group.unfinished.note(this, this.#frames.bufferedBytes)
       this.regulate()
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
@@ -379,6 +391,7 @@ export class ServerConnection implements SessionOwner, RequestPort {
     this.#closed = true
     this.#helloTimer?.cancel()
     this.#abort.abort()
+    this.#group.unfinished.note(this, 0)
     this.#group.paused.delete(this)
     this.#onDrain()
     for (const session of this.#sessions.values()) {

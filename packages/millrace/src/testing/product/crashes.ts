@@ -1,85 +1,178 @@
-import { deepStrictEqual, strictEqual } from 'node:assert/strict'
+/**
+ * The whole product in one simulated world: a server node that is killed, loses power and has syncs that fail, and a client node
+ * whose writers and reader go on through all of it, over a network that breaks now and then. At the end every acknowledged
+ * event is there once, in order per key, and none that was never written; the reader at the tail has seen the same.
+ */
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import type { Host } from '../../base/host.ts'
 import { connectLocalController } from '../../client/local-controller.ts'
 import { createStore, type Store } from '../../client/store.ts'
+import type { Stream } from '../../client/stream.ts'
 import { type Server, startServer } from '../../server/server.ts'
 import type { SimNode, World } from '../sim/world.ts'
 
-/**
- * The whole product in one simulated world: a server node that is killed and loses power, and a client node whose writers go on
- * through all of it. At the end every acknowledged event is there once, in order per key, and none that was never written. Answers with the number of events.
- */
-
 const CONTROLLER = { host: 'server', port: 9090 }
 const SEGMENT_STORE = { host: 'server', port: 12_345 }
+const WRITERS = 3
 const KEYS = 5
 
 interface Order {
   readonly key: string
   readonly number: number
+  /** Makes the log move on from file to file. */
+  readonly note: string
 }
 
+/** Resolves with the number of events. */
 export async function crashes(world: World): Promise<number> {
-  const server = world.node('server')
-  let running = await serve(server.host)
+  world.network.weather.breakChance = world.random.pick([0, 0, 0.002, 0.01])
+  const server = new CrashingServer(world)
+  await server.start()
   const store = connect(world.node('client').host)
-  const acknowledged: Order[] = []
-  let written = 0
   const stream = store.stream<Order>('shop/orders', {
     key: ({ key }) => key,
     create: { scaling: { segments: 3 } },
   })
   const until = 3000 + world.random.integer(3000)
-  const writers = Array.from({ length: 3 }, async (_, writer) => {
-    for (let number = 0; world.nowMs < until; number++) {
-      const orders = Array.from({ length: 1 + world.random.integer(4) }, (__, index) => ({
-        key: `${writer}-${world.random.integer(KEYS)}`,
-        number: number * 10 + index,
-      }))
-      written += orders.length
-      await stream.writeAll(orders)
-      acknowledged.push(...orders)
-      await world.sleep(world.random.integer(40))
-    }
-  })
+  const acknowledged: Order[] = []
+  const tail = follow(stream)
+  const writers = Array.from({ length: WRITERS }, (_, writer) =>
+    write({ world, stream, writer, until, acknowledged }),
+  )
   while (world.nowMs < until) {
     await world.sleep(world.random.exponential(700))
-    running = await crash(world, server, running)
+    await server.crash()
   }
   await Promise.all(writers)
+  world.network.weather.breakChance = 0
   const read: Order[] = []
   for await (const { value, key } of stream.read({ until: 'tail' })) {
     strictEqual(key, value.key)
     read.push(value)
   }
   deepStrictEqual(perKey(read), perKey(acknowledged))
+  deepStrictEqual(perKey(await tail.stop(read.length)), perKey(acknowledged))
   await store.close()
-  await running.close()
-  return written
+  await server.stop()
+  return acknowledged.length
 }
 
-async function crash(world: World, node: SimNode, running: Server): Promise<Server> {
-  if (world.random.chance(0.2)) {
-    await running.close()
-    node.crash()
-  } else node.crash({ power: world.random.chance(0.5) })
-  await world.sleep(world.random.integer(300))
-  // Some starts are cut off too.
-  while (world.random.chance(0.3)) {
-    serve(node.restart()).catch(() => undefined)
-    await world.sleep(world.random.ratio() * 60)
-    node.crash({ power: world.random.chance(0.5) })
+async function write(options: {
+  world: World
+  stream: Stream<Order>
+  writer: number
+  until: number
+  acknowledged: Order[]
+}): Promise<void> {
+  const { world, stream, writer, until, acknowledged } = options
+  for (let number = 0; world.nowMs < until; number++) {
+    const orders = Array.from({ length: 1 + world.random.integer(4) }, (_, index) => ({
+      key: `${writer}-${world.random.integer(KEYS)}`,
+      number: number * 10 + index,
+      note: 'x'.repeat(world.random.integer(world.random.pick([1, 100, 5000]))),
+    }))
+    await stream.writeAll(orders)
+    acknowledged.push(...orders)
+    await world.sleep(world.random.integer(40))
   }
-  return serve(node.restart())
 }
 
-function serve(host: Host): Promise<Server> {
+/** Reads from the start and never stops, until it has seen so many events. */
+function follow(stream: Stream<Order>): { stop(count: number): Promise<Order[]> } {
+  const seen: Order[] = []
+  let wanted = Number.POSITIVE_INFINITY
+  let onSeen = (): void => undefined
+  const abort = new AbortController()
+  const reading = (async () => {
+    try {
+      for await (const { value } of stream.read({ signal: abort.signal })) {
+        seen.push(value)
+        if (seen.length >= wanted) onSeen()
+      }
+    } catch (error) {
+      if (!abort.signal.aborted) throw error
+    }
+  })()
+  return {
+    async stop(count) {
+      wanted = count
+      if (seen.length < count) {
+        const complete = new Promise<void>((resolve) => {
+          onSeen = resolve
+        })
+        await Promise.race([complete, reading])
+      }
+      abort.abort()
+      await reading
+      return seen
+    },
+  }
+}
+
+class CrashingServer {
+  readonly #world: World
+  readonly #node: SimNode
+  #server: Server | undefined
+  #failed: Promise<void> = Promise.resolve()
+
+  constructor(world: World) {
+    this.#world = world
+    this.#node = world.node('server')
+  }
+
+  async start(): Promise<void> {
+    let onFailed = (): void => undefined
+    this.#failed = new Promise((resolve) => {
+      onFailed = resolve
+    })
+    this.#server = await serve(this.#node.running ? this.#node.host : this.#node.restart(), onFailed)
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.close()
+  }
+
+  /** Ends the server in some way and starts it again; now and then a start is cut off too. */
+  async crash(): Promise<void> {
+    const { random } = this.#world
+    const power = random.chance(0.5)
+    const fate = random.integer(10)
+    if (fate < 2) await this.stop()
+    else if (fate < 4) await this.#failSync()
+    this.#node.crash({ power })
+    await this.#world.sleep(random.integer(300))
+    while (random.chance(0.3)) {
+      serve(this.#node.restart(), () => undefined).catch(() => undefined)
+      await this.#world.sleep(random.ratio() * 60)
+      this.#node.crash({ power: random.chance(0.5) })
+    }
+    await this.start()
+  }
+
+  /** A sync fails while there is traffic. The server must notice, and acknowledge nothing afterwards. */
+  async #failSync(): Promise<void> {
+    const end = this.#node.disk.inject({
+      action: 'sync',
+      times: 1,
+      path: (path) => path.includes('/log/log-'),
+    })
+    await Promise.race([this.#failed, this.#world.sleep(500)])
+    end()
+    const { store } = this.#server!
+    if (store.failure !== undefined) ok(store.containers.some(({ failure }) => failure !== undefined))
+  }
+}
+
+function serve(host: Host, onFailed: () => void): Promise<Server> {
   return startServer({
     host,
     data: 'data',
     containers: 4,
     listen: { controller: CONTROLLER, segmentStore: SEGMENT_STORE, transport: 'local' },
     log: { fileBytesFirst: 64 * 1024, fileBytesMax: 256 * 1024 },
+    onEvent: (event) => {
+      if (event.kind === 'store-failed') onFailed()
+    },
   })
 }
 
