@@ -1,6 +1,6 @@
 /** `millrace read`: the events of a stream, one a line. */
 import { isUtf8 } from 'node:buffer'
-import { subscribe } from 'node:diagnostics_channel'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { Command, Option } from 'commander'
 import type { Diagnostic } from '../client/diagnostics.ts'
 import type { Event } from '../client/events.ts'
@@ -11,7 +11,6 @@ import { parseName } from './names.ts'
 import { rawEvents } from './raw-events.ts'
 import { addServerOption, type ServerOption, withStore } from './session.ts'
 import { showCount } from './show.ts'
-import { stopSignal } from './signals.ts'
 import type { Terminal } from './terminal.ts'
 import { parseWhole } from './units.ts'
 
@@ -62,9 +61,10 @@ type Options = ReadOptions & { readonly selector: KeySelector | undefined }
 
 async function readEvents(terminal: Terminal, store: Store, stream: string, options: Options): Promise<void> {
   const { max = Number.POSITIVE_INFINITY } = options
-  const signal = AbortSignal.any([stopSignal(), terminal.outputGone])
+  const signal = AbortSignal.any([terminal.stopSignal(), terminal.outputGone])
   const show = options.json === true ? jsonOf(options.selector) : linesOf
-  subscribe('millrace', (message) => report(terminal, message as Diagnostic))
+  const onMessage = (message: unknown): void => report(terminal, message as Diagnostic)
+  subscribe('millrace', onMessage)
   const reader = openReader(store, stream, { ...options, signal })
   let left = max
   try {
@@ -82,6 +82,7 @@ async function readEvents(terminal: Terminal, store: Store, stream: string, opti
     if (!signal.aborted) throw error
   } finally {
     await reader.close()
+    unsubscribe('millrace', onMessage)
   }
 }
 

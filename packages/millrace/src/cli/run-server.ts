@@ -9,7 +9,6 @@ import type { HttpServer } from '../server/http.ts'
 import { type Server, type ServerEvent, startServer } from '../server/server.ts'
 import { CommandError, Exit } from './exit.ts'
 import { ServerLog } from './server-log.ts'
-import { stopSignal } from './signals.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Resolves once the server has stopped as it was told to. */
@@ -18,7 +17,7 @@ export async function serve(
   config: ServerConfig,
   { json }: { json: boolean },
 ): Promise<void> {
-  const stopping = stopSignal()
+  const stopping = terminal.stopSignal()
   // Who looks at a terminal is told in words what the log would say of every start and stop.
   const inWords = terminal.watched && !json
   const log = new ServerLog(inWords && config.logLevel === 'info' ? 'warn' : config.logLevel)

@@ -23,7 +23,7 @@ export function serveCommand(terminal: Terminal): Command {
     .addHelpText('after', HELP)
   const names = new Map<keyof ServerConfig, string>()
   for (const setting of Object.values(SETTINGS)) {
-    const fallback = setting.fallback === undefined ? '' : `, ${show(setting.fallback)} unless given`
+    const fallback = setting.fallback === undefined ? '' : `, ${show(setting)} unless given`
     const option = new Option(
       `${setting.flag} <${setting.argument}>`,
       `${setting.help}${fallback} (${setting.env})`,
@@ -42,6 +42,7 @@ export function serveCommand(terminal: Terminal): Command {
   })
 }
 
-function show(value: ServerConfig[keyof ServerConfig]): string {
-  return typeof value === 'object' ? value.host : String(value)
+function show({ key, fallback }: (typeof SETTINGS)[keyof ServerConfig]): string {
+  if (key === 'memoryBytes') return `${Number(fallback) / 1024 ** 2}MiB`
+  return typeof fallback === 'object' ? fallback.host : String(fallback)
 }

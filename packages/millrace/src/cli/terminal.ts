@@ -3,22 +3,30 @@
  * that a pipe carries results alone.
  */
 import { createInterface } from 'node:readline/promises'
+import type { Readable, Writable } from 'node:stream'
 import { CommandError, codeOf, Exit } from './exit.ts'
 
+interface MaybeTerminal {
+  readonly isTTY?: boolean | undefined
+}
+
 export interface Streams {
-  readonly stdin: NodeJS.ReadStream
-  readonly stdout: NodeJS.WriteStream
-  readonly stderr: NodeJS.WriteStream
+  readonly stdin: Readable & MaybeTerminal
+  readonly stdout: Writable & MaybeTerminal
+  readonly stderr: Writable & MaybeTerminal
 }
 
 export class Terminal {
   readonly #streams: Streams
+  readonly #stopSignal: () => AbortSignal
   readonly #gone: AbortController = new AbortController()
   /** Characters of the line that the next one overwrites. */
   #progressLength = 0
 
-  constructor(streams: Streams) {
+  /** `stopSignal`: for a command that goes on until it is told to stop. */
+  constructor(streams: Streams, stopSignal: () => AbortSignal) {
     this.#streams = streams
+    this.#stopSignal = stopSignal
     streams.stdout.on('error', (error) => this.#gone.abort(error))
     // Nobody is left to tell.
     streams.stderr.on('error', () => undefined)
@@ -34,8 +42,13 @@ export class Terminal {
     return this.#streams.stderr.isTTY === true
   }
 
-  get stdin(): NodeJS.ReadStream {
+  get stdin(): Streams['stdin'] {
     return this.#streams.stdin
+  }
+
+  /** Aborted when somebody wants the command to end; asked for only by those that do so in an orderly way. */
+  stopSignal(): AbortSignal {
+    return this.#stopSignal()
   }
 
   /** Resolves when the data have been taken, or when nobody takes them any more. */

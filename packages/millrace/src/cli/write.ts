@@ -9,7 +9,6 @@ import { parseName } from './names.ts'
 import { rawEvents } from './raw-events.ts'
 import { addServerOption, type ServerOption, withStore } from './session.ts'
 import { showBytes, showCount, showNumber, showSeconds } from './show.ts'
-import { stopSignal } from './signals.ts'
 import type { Terminal } from './terminal.ts'
 
 const HELP = `
@@ -55,7 +54,7 @@ class LineWriter {
   readonly #selector: KeySelector | undefined
   readonly #json: boolean
   readonly #startedMs = performance.now()
-  readonly #stop: AbortSignal = stopSignal()
+  readonly #stop: AbortSignal
   /** Of the event that is being pushed. */
   #key = ''
   #events = 0
@@ -69,6 +68,7 @@ class LineWriter {
     options: { stream: string; selector: KeySelector | undefined; json: boolean },
   ) {
     this.#terminal = terminal
+    this.#stop = terminal.stopSignal()
     this.#stream = options.stream
     this.#selector = options.selector
     this.#json = options.json
@@ -81,17 +81,13 @@ class LineWriter {
       this.#terminal.note('Reading events from the terminal, one a line. Ctrl-D ends.')
     const ticker = setInterval(() => this.#tick(writer), FLUSH_MS)
     const failures: unknown[] = []
-    try {
-      await this.#pushAll(writer).catch((error: unknown) => failures.push(error))
-      await writer.flush()
-      this.#durable = this.#events
-    } catch (error) {
-      failures.push(error)
-    } finally {
-      clearInterval(ticker)
-      this.#terminal.endProgress()
-    }
-    await writer.close().catch((error: unknown) => failures.push(error))
+    const failed = (error: unknown): number => failures.push(error)
+    // What came before the line that failed is written all the same.
+    await this.#pushAll(writer).catch(failed)
+    await writer.flush().then(() => (this.#durable = this.#events), failed)
+    await writer.close().catch(failed)
+    clearInterval(ticker)
+    this.#terminal.endProgress()
     if (failures.length > 0) throw this.#stopped(failures[0])
     if (this.#stop.aborted) throw this.#stopped(undefined)
     await this.#summarize()
@@ -104,6 +100,7 @@ class LineWriter {
       this.#terminal.note('Stopping when what was read is durable; Ctrl-C again stops at once.')
       stdin.destroy()
     }
+    if (this.#stop.aborted) return
     this.#stop.addEventListener('abort', onStop)
     try {
       for await (const chunk of stdin) {
@@ -172,9 +169,10 @@ class LineWriter {
   }
 
   #stopped(cause: unknown): CommandError {
-    const state = `${showCount(this.#durable, 'event')} of ${this.#stream} before that ${this.#durable === 1 ? 'is' : 'are'} durable`
+    const least = this.#durable === this.#events ? '' : 'At least '
+    const state = `${least}${showCount(this.#durable, 'event')} from before that ${this.#durable === 1 ? 'is' : 'are'} durable`
     if (cause === undefined)
-      return new CommandError(Exit.failed, `Interrupted: ${state}, the rest of the input was not read`)
+      return new CommandError(Exit.failed, `Interrupted: the rest of the input was not read. ${state}`)
     const { exit, message } = explain(cause)
     return new CommandError(exit, `${message}\n${state}`, { cause })
   }

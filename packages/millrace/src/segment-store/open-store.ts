@@ -4,7 +4,7 @@ import { BlockCache } from './block-cache.ts'
 import { Container } from './container.ts'
 import { openIdentity } from './identity.ts'
 import { MEMORY_BYTES_MIN } from './limits.ts'
-import { LogError } from './log/durable-log.ts'
+import { type DurableLog, LogError } from './log/durable-log.ts'
 import { type FileLogOptions, openFileLog } from './log/file-log.ts'
 import { SegmentStore } from './segment-store.ts'
 
@@ -59,12 +59,21 @@ export async function openSegmentStore(options: SegmentStoreOptions): Promise<Se
       },
       ...options.log,
     })
-    for (const container of containers)
-      if (container.failure === undefined) container.open(log.openContainer(container.id, container))
+    for (const container of containers) if (container.failure === undefined) openContainer(container, log)
     return new SegmentStore({ host, directory, lock, log, cache, inFlight, containers, memoryBytesMax })
   } catch (error) {
     await lock.release()
     throw error
+  }
+}
+
+/** Where frames were lost and nobody can tell whose, a container that seems to be new may not be, and stays shut too. */
+function openContainer(container: Container, log: DurableLog): void {
+  try {
+    container.open(log.openContainer(container.id, container))
+  } catch (error) {
+    if (!(error instanceof LogError) || error.code !== 'damaged') throw error
+    container.fail(error)
   }
 }
 

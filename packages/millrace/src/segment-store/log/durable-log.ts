@@ -35,7 +35,7 @@ export interface Frame {
    * Either this or `failed` is called, once. Neither may throw.
    */
   durable(place: Place): void
-  /** The log has failed, for good. The frame may or may not be found after a restart. */
+  /** The log has failed or was closed, for good. The frame may or may not be found after a restart. */
   failed(error: LogError): void
 }
 

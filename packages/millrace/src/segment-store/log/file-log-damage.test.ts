@@ -232,6 +232,30 @@ test('what a checkpoint builds on is durable, also where no frame says so', asyn
   })
 })
 
+test('a file whose only frame is destroyed is not taken for one that was never used', async () => {
+  await simulate(17, async (world) => {
+    const node = world.node('a')
+    const store = new LogStore(1)
+    await store.open(node.host)
+    const container = store.container(0)
+    let extent = 0
+    do extent = await putDurably(container, { lengths: [3000] })
+    while (container.placeOf(extent) === 1)
+    await container.checkpoint()
+    node.crash({ power: true })
+    const path = `${LOG_DIRECTORY}/${logName(2)}`
+    node.disk.flipBit(path, 4096 + 30, 0)
+    await store.open(node.restart())
+    strictEqual(container.through, extent)
+    strictEqual((await failsWith(container.verifyExtent(extent), 'damaged')).path, path)
+    await container.verifyExtent(extent - 1)
+    await store.log.close()
+    node.disk.flipBit(path, 4096 + 30, 0)
+    await store.open(node.host)
+    await container.verifyExtent(extent)
+  })
+})
+
 test('frames of earlier uses of a file are not taken for new ones', async () => {
   await simulate(10, async (world) => {
     const node = world.node('a')

@@ -334,7 +334,7 @@ class FileLog implements DurableLog {
       // Nobody knows what a container has that is shut.
       if (damage !== undefined) for (const { generation } of others) this.#files.pin(generation, container)
     }
-    for (const file of empty) this.#files.discard(file)
+    for (const file of empty) if (file.pins.size === 0) this.#files.discard(file)
     this.#files.add(start.file)
     this.#files.freeUnneeded()
     for (const file of others) if (this.#files.get(file.generation) === file) this.#seal(file)

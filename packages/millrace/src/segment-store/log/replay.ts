@@ -163,25 +163,30 @@ class Replay {
     const { anchor, files, sequenceLast, onProgress } = this.#options
     const points = [anchor.end, ...anchor.entries.map((entry) => entry.replay)]
     const oldest = Math.min(...points.map((point) => point.generation))
-    const positions = points.filter((point) => point.generation === oldest).map((point) => point.position)
+    const positionsIn = (generation: number): number[] =>
+      points.filter((point) => point.generation === generation).map((point) => point.position)
     const read = files.filter((file) => file.generation >= oldest)
     let totalBytes = 0
     for (const { bytes } of read) totalBytes += bytes
     let doneBytes = 0
     for (const file of read) {
       onProgress(doneBytes, totalBytes)
+      const positions = positionsIn(file.generation)
       // A file that has no index yet is read from its start to make one.
       const isBegunWithin = file.generation === oldest && file.hasIndex
-      await this.#readFile(file, isBegunWithin ? Math.min(...positions) : FIRST_FRAME_POSITION)
+      const start = isBegunWithin ? Math.min(...positions) : FIRST_FRAME_POSITION
+      await this.#readFile(file, { start, filledTo: Math.max(FIRST_FRAME_POSITION, ...positions) })
       doneBytes += file.bytes
     }
     onProgress(totalBytes, totalBytes)
     if (this.#expected <= sequenceLast) this.#addGap(sequenceLast)
   }
 
-  async #readFile(file: FoundFile, start: number): Promise<void> {
+  /** Up to `filledTo`, at least, there were frames in the file. */
+  async #readFile(file: FoundFile, { start, filledTo }: { start: number; filledTo: number }): Promise<void> {
     const index = file.hasIndex ? undefined : new MemoryIndex()
     let frames = 0
+    let reached = start
     if (file.header !== undefined) {
       const startAfter = this.#startAfter(file.header.epoch)
       const opened = await this.#options.disk.open(file.path, 'read')
@@ -203,12 +208,14 @@ class Replay {
             if (header.kind === 'last-mark') break
             if (scanner.hasSkipped) continue
           }
+          if (header.position < filledTo) reached = scanner.position
           this.#lastEnd = { file, position: scanner.position, index }
         }
       } finally {
         await opened.close()
       }
     }
+    if (index !== undefined && reached < filledTo) index.damage ??= holeAt(file, reached)
     this.#files.set(file.generation, { index, isEmpty: frames === 0 && start === FIRST_FRAME_POSITION })
   }
 
@@ -285,8 +292,7 @@ class Replay {
       file: this.#options.files[0]!,
       position: FIRST_FRAME_POSITION,
     }
-    const message = `${file.path} is damaged: at ${position} there is no frame, but there was one`
-    return new LogError('damaged', message, { path: file.path, position })
+    return holeAt(file, position)
   }
 
   #state(container: number): Recovering {
@@ -321,6 +327,13 @@ function recoveredFrame(header: FrameHeader, { table, metadata }: FrameBody): Re
     blocks.push({ extent, offset, length })
   }
   return { metadata, blocks, place: header.generation }
+}
+
+function holeAt({ path }: FoundFile, position: number): LogError {
+  return new LogError('damaged', `${path} is damaged: at ${position} there is no frame, but there was one`, {
+    path,
+    position,
+  })
 }
 
 function frameDamage(file: FoundFile, header: FrameHeader): LogError {

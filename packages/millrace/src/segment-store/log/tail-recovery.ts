@@ -65,17 +65,24 @@ export async function findTail(
   const last = files.findLast((file) => file.header !== undefined)?.header
   const epoch = last?.epoch ?? anchor.end.epoch
   let durableThrough = Math.max(anchor.durableThrough, (last?.epochStart ?? 1) - 1)
-  const found: TailFrame[] = []
+  let found: TailFrame[] = []
   const unused: FoundFile[] = []
   for (const file of files.toReversed()) {
     if (file.header !== undefined && file.header.epoch !== epoch) break
     const headers = file.header === undefined ? [] : await readHeaders(options, file)
     if (headers.length === 0 && found.length === 0 && !file.hasIndex) unused.push(file)
-    found.unshift(...headers.map((header) => ({ file, header })))
+    found = [...headers.map((header) => ({ file, header })), ...found]
     for (const header of headers) durableThrough = Math.max(durableThrough, header.durableThrough)
     if (headers.some((header) => header.kind === 'frame' && header.sequence <= durableThrough + 1)) break
   }
-  return { epoch, durableThrough, unused, ...partAt(durableThrough, found) }
+  // If frames are missing at the end, they may be in a file that only seems unused.
+  const isWhole = durableThrough === 0 || found.some(({ header }) => endsAt(header) === durableThrough)
+  return { epoch, durableThrough, unused: isWhole ? unused : [], ...partAt(durableThrough, found) }
+}
+
+/** The last sequence that must have been there when this header was made. */
+function endsAt({ kind, sequence }: FrameHeader): number {
+  return kind === 'frame' ? sequence : sequence - 1
 }
 
 /** The frames that follow `durableThrough` without a gap, and the container of that one itself. */
