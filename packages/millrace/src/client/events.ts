@@ -14,12 +14,22 @@ export interface Event<T> {
   ack(): void
 }
 
+/** What a reader of a group has of a segment, from when it gets it to when it gives it away. */
+export interface Claim {
+  /** Others read on from here: no more of it is delivered, and acknowledging changes nothing. */
+  readonly lost: boolean
+  /** Everything of the segment before this offset is done with. */
+  ack(offset: number): void
+}
+
 /** Whole events of one segment, headers included. */
 export interface EventBatch {
   readonly segment: string
   /** Where in the segment the data begin. */
   readonly offset: number
   readonly data: Buffer
+  /** Where somebody wants to know what is done with. */
+  readonly claim?: Claim | undefined
 }
 
 export interface EventForm<T> {
@@ -29,24 +39,21 @@ export interface EventForm<T> {
   readonly keyOf: ((value: T) => string) | null
 }
 
-/** Everything of a segment before this offset is done with. */
-export type OnAck = (segment: string, offset: number) => void
-
 /** Takes the events out of a batch, one after the other. */
 export class EventCursor<T> {
   readonly #form: EventForm<T>
   readonly #batch: EventBatch
-  readonly #onAck: OnAck | undefined
+  readonly #claim: Claim | undefined
   #position = 0
 
-  constructor(form: EventForm<T>, batch: EventBatch, onAck?: OnAck) {
+  constructor(form: EventForm<T>, batch: EventBatch) {
     this.#form = form
     this.#batch = batch
-    this.#onAck = onAck
+    this.#claim = batch.claim
   }
 
   get done(): boolean {
-    return this.#position >= this.#batch.data.length
+    return this.#position >= this.#batch.data.length || this.#claim?.lost === true
   }
 
   /** Not when it is done. Throws `decode` for an event that cannot be decoded, and then stands behind it. */
@@ -75,7 +82,7 @@ export class EventCursor<T> {
 
   /** Everything up to `end`, or up to the next event, is done with. */
   ack(end: number = this.#position): void {
-    this.#onAck?.(this.#batch.segment, this.#batch.offset + end)
+    this.#claim?.ack(this.#batch.offset + end)
   }
 }
 

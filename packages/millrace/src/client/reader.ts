@@ -2,7 +2,7 @@
 import type { WordOrCut } from './cuts.ts'
 import type { Report } from './diagnostics.ts'
 import { asMillraceError, isMillraceError, type MillraceError, storeClosed } from './errors.ts'
-import { type Event, type EventBatch, EventCursor, type EventForm, type OnAck } from './events.ts'
+import { type Event, type EventBatch, EventCursor, type EventForm } from './events.ts'
 import type { Wait } from './segment-calls.ts'
 
 /** Everything that is open until it is closed. `close` may be called again. */
@@ -28,8 +28,7 @@ export interface ReadOptions extends Wait {
 export interface EventSource {
   /** Undefined when there will not be any more. Rejects with the reason of the signal. */
   next(signal: AbortSignal): Promise<EventBatch | undefined>
-  /** A program is about to ask for the event behind this offset: what it got before is done with. */
-  readonly onAck?: OnAck | undefined
+  /** Rejects if what was done with could not be recorded. */
   close(): Promise<void>
 }
 
@@ -159,7 +158,7 @@ export class EventReader<T> implements Reader<T> {
       await this.close()
       return false
     }
-    this.#cursor = new EventCursor(this.#parts.form, batch, source.onAck)
+    this.#cursor = new EventCursor(this.#parts.form, batch)
     return true
   }
 
@@ -175,7 +174,8 @@ export class EventReader<T> implements Reader<T> {
         const shown: unknown = signal.aborted
           ? signal.reason
           : asMillraceError(error, this.#parts.form.stream)
-        await this.close()
+        // The first failure is the one to tell of.
+        await this.close().catch(() => undefined)
         if (shown === CLOSED) return DONE
         throw shown
       }
@@ -197,10 +197,11 @@ export class EventReader<T> implements Reader<T> {
     this.#parts.closing.removeEventListener('abort', this.#onStoreClosing)
     this.#cursor = undefined
     try {
-      const source = await this.#source
+      // One that never began has told so to whoever asked for the first event.
+      const source = await this.#source?.catch(() => undefined)
       await source?.close()
-    } catch {
-      // It never began, which whoever asked for the first event has heard.
+    } catch (error) {
+      throw asMillraceError(error, this.#parts.form.stream)
     } finally {
       this.#parts.onClosed()
     }

@@ -16,6 +16,8 @@ export interface StoreContext {
   readonly controller: ControllerService
   readonly segments: SegmentCalls
   readonly locations: Locations
+  /** Connections for calls, and for what else is small and waits for an answer. */
+  readonly callPool: StorePool
   /** Connections for appends. */
   readonly appendPool: StorePool
   readonly slabs: SlabPool

@@ -107,6 +107,7 @@ class RemoteStore implements Store {
       controller,
       segments: segmentCalls({ host, locations, pool: this.#callPool }),
       locations,
+      callPool: this.#callPool,
       appendPool: new StorePool(host, { report }),
       slabs: new SlabPool(),
       report,

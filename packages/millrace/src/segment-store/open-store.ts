@@ -35,6 +35,7 @@ const MEMORY_BYTES = 256 * 1024 * 1024
 export async function openSegmentStore(options: SegmentStoreOptions): Promise<SegmentStore> {
   const { host, directory } = options
   await host.disk.makeDirectory(directory)
+  let store: SegmentStore | undefined
   const lock = await host.disk.lock(directory, options.holder ?? 'a Millrace store')
   try {
     const { storeId, containers: count } = await openIdentity(host, options)
@@ -57,10 +58,12 @@ export async function openSegmentStore(options: SegmentStoreOptions): Promise<Se
         for (const container of containers) container.fail(error)
         options.onFailure?.(error)
       },
+      onRoom: () => store?.onRoom(),
       ...options.log,
     })
     for (const container of containers) if (container.failure === undefined) openContainer(container, log)
-    return new SegmentStore({ host, directory, lock, log, cache, inFlight, containers, memoryBytesMax })
+    store = new SegmentStore({ host, directory, lock, log, cache, inFlight, containers, memoryBytesMax })
+    return store
   } catch (error) {
     await lock.release()
     throw error

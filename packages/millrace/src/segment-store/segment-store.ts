@@ -40,6 +40,8 @@ export class SegmentStore {
   /** Bytes of replies that sockets have not taken yet. Beyond `replyBytesMax` replies are short. */
   readonly replies: { bytes: number } = { bytes: 0 }
   readonly replyBytesMax: number
+  /** Called when `full` or `waits` may have changed. */
+  onRoom: () => void = () => undefined
   readonly #parts: SegmentStoreParts
   #closed = false
 
@@ -63,7 +65,12 @@ export class SegmentStore {
 
   /** Appends are refused for now. */
   get full(): boolean {
-    return this.#parts.log.full
+    return this.#parts.log.admission(this.inFlightBytes) === 'full'
+  }
+
+  /** Appends should not be read for now: `onRoom` tells when that is over. */
+  get waits(): boolean {
+    return this.#parts.log.admission(this.inFlightBytes) === 'wait'
   }
 
   /** Why the store has stopped, if it has. */

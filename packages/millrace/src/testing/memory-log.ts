@@ -3,6 +3,7 @@
  * into other containers.
  */
 import {
+  type Admission,
   type Block,
   type ContainerLog,
   type ContainerRecovery,
@@ -36,6 +37,10 @@ export class MemoryLog implements DurableLog {
   #taken: { container: number; frame: Frame }[] = []
   #scheduled = false
   #syncs = 0
+
+  admission(): Admission {
+    return this.full ? 'full' : 'open'
+  }
 
   get stats(): LogStats {
     return { syncs: this.#syncs, frames: this.frames.length, frameBytes: 0, files: 1, fileBytes: 0 }

@@ -70,12 +70,15 @@ export interface ContainerLog {
   beginCheckpoint(): { save(state: readonly Buffer[]): Promise<void> }
 }
 
+export type Admission = 'open' | 'wait' | 'full'
+
 export interface DurableLog {
   /**
-   * Room is running out on the volume: whoever can should refuse operations that bring bytes. Those that free some still
-   * go through on a reserve. Turns false by itself when there is room again.
+   * Whether operations that bring bytes should be accepted, when `pendingBytes` were accepted and are not durable: what was
+   * accepted must find a place. `wait`: whether there is room will be known soon, and told by `onRoom`. `full`: the volume
+   * has none; what frees some still goes through on a reserve. It ends by itself when there is room again.
    */
-  readonly full: boolean
+  admission(pendingBytes: number): Admission
   /** Why nothing is accepted any more, after a write or sync that failed. */
   readonly failure: LogError | undefined
   readonly stats: LogStats

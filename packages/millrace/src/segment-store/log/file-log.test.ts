@@ -273,8 +273,8 @@ test('on a full volume frames wait, those without bytes pass, and all goes on wh
     await putDurably(writer, { lengths: [100] })
     await world.sleep(50)
     node.disk.capacityBytes = node.disk.usedBytes
-    ok(!store.log.full)
-    while (!store.log.full) {
+    ok(store.log.admission(0) !== 'full')
+    while (store.log.admission(0) !== 'full') {
       await Promise.race([putDurably(writer, { lengths: [3000] }), world.sleep(100)])
       ok(writer.through < 100, 'The log becomes full')
     }
@@ -285,14 +285,14 @@ test('on a full volume frames wait, those without bytes pass, and all goes on wh
       waiting = durable(writer, number)
       await Promise.race([waiting, world.sleep(100)])
     }
-    strictEqual(store.log.full, true)
+    strictEqual(store.log.admission(0), 'full')
     await putDurably(deleter, {})
     await world.sleep(2000)
     ok(writer.through < number, 'There is no room for it')
     strictEqual(store.log.failure, undefined)
     node.disk.capacityBytes += 1_000_000
     await waiting
-    strictEqual(store.log.full, false)
+    strictEqual(store.log.admission(0), 'open')
     await writer.verify()
     node.crash({ power: true })
     await store.open(node.restart())

@@ -12,6 +12,7 @@ import { BlockReader } from './block-reader.ts'
 import { Checkpoints, oldestGeneration } from './checkpoints.ts'
 import { asLogError, isFull } from './disk-failure.ts'
 import {
+  type Admission,
   type Block,
   type ContainerLog,
   type ContainerRecovery,
@@ -47,6 +48,8 @@ export interface FileLogOptions {
   readonly onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void
   /** Told of damage that harms nobody, since the same is known from elsewhere. */
   readonly onDamage?: (error: LogError) => void
+  /** Another answer of `admission` is possible. */
+  readonly onRoom?: () => void
   /** A write or sync has failed, and with it the log, for good. Called once. */
   readonly onFailure?: (error: LogError) => void
 }
@@ -77,6 +80,7 @@ export async function openFileLog(options: FileLogOptions): Promise<DurableLog> 
       ...start,
       onDamage,
       onFailed: options.onFailure ?? ((): void => undefined),
+      onRoom: options.onRoom ?? ((): void => undefined),
     })
   } catch (error) {
     throw error instanceof DiskError ? asLogError(error) : error
@@ -210,6 +214,7 @@ async function removeStrays(
 }
 
 interface LogListeners {
+  readonly onRoom: () => void
   readonly onDamage: (error: LogError) => void
   readonly onFailed: (error: LogError) => void
 }
@@ -246,7 +251,10 @@ class FileLog implements DurableLog {
       run,
       clock,
       generation: file.generation + 1,
-      onChange: () => this.#writer.pump(),
+      onChange: () => {
+        this.#writer.pump()
+        start.onRoom()
+      },
       onFailure,
     })
     this.#files = new FileSet({
@@ -283,8 +291,8 @@ class FileLog implements DurableLog {
     this.#adopt(start)
   }
 
-  get full(): boolean {
-    return this.#writer.full
+  admission(pendingBytes: number): Admission {
+    return this.#writer.admission(pendingBytes)
   }
 
   get failure(): LogError | undefined {

@@ -14,7 +14,7 @@ import type { Clock, Timer } from '../../base/host.ts'
 import type { LogPoint } from './anchor.ts'
 import { INDEX_ENTRIES_MAX } from './block-index.ts'
 import { asLogError } from './disk-failure.ts'
-import type { Frame, FrameSource, LogError } from './durable-log.ts'
+import type { Admission, Frame, FrameSource, LogError } from './durable-log.ts'
 import type { FilePreparer } from './file-preparer.ts'
 import { encodeHead, encodeMark, HEADER_BYTES, measureFrame, PAGE_BYTES } from './frame.ts'
 import { LAST_MARK_BYTES, type LogFile, type LogRun } from './log-file.ts'
@@ -145,10 +145,13 @@ export class LogWriter {
     return { syncs: this.#syncs, frames: this.#frames, frameBytes: this.#frameBytes }
   }
 
-  get full(): boolean {
+  admission(pendingBytes: number): Admission {
+    const { ready, noSpace } = this.#options.preparer
+    if (ready !== undefined) return 'open'
     const { bytes, position } = this.#file
     const lowWater = Math.min(bytes / 4, LOW_WATER_BYTES_MAX)
-    return this.#options.preparer.noSpace && bytes - position < lowWater
+    if (bytes - position - pendingBytes >= lowWater) return 'open'
+    return noSpace ? 'full' : 'wait'
   }
 
   /** Where the next frame goes. */

@@ -33,6 +33,9 @@ export async function startSegmentServer(options: SegmentServerOptions): Promise
       if (reason !== undefined) options.onBroken?.(connection.remote, reason)
     },
   }
+  store.onRoom = () => {
+    for (const connection of group.paused) connection.regulate()
+  }
   const listeners: Listener[] = []
   try {
     for (const address of options.addresses)

@@ -158,6 +158,7 @@ export class ServerConnection implements SessionOwner, RequestPort {
       this.#congested ||
       this.#crowded ||
       this.#inFlightBytes > IN_FLIGHT_BYTES_MAX ||
+      (this.#sessions.size > 0 && store.waits) ||
       (store.inFlightBytes > store.inFlightBytesMax && this.#inFlightBytes > 0)
     const { paused } = this.#group
     if (stop === paused.has(this)) return
