@@ -148,9 +148,22 @@ export class Container implements FrameSource {
     return this.#state.find(name)
   }
 
+  /** What is known of each segment, without its bytes. */
+  describe(): Pick<Segment, 'name' | 'type' | 'startOffset' | 'length' | 'sealed'>[] {
+    return [...this.#state.segments].map(({ name, type, startOffset, length, sealed }) => ({
+      name,
+      type,
+      startOffset,
+      length,
+      sealed,
+    }))
+  }
+
   /** Names of segments whose owners cannot have survived a restart. */
   transientSegments(): string[] {
-    return [...this.#state.segments].filter(({ type }) => type === 'transient').map(({ name }) => name)
+    return this.describe()
+      .filter(({ type }) => type === 'transient')
+      .map(({ name }) => name)
   }
 
   /** Settles when all that was accepted so far is durable. At once, if it is already. */

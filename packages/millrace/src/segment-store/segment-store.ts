@@ -104,12 +104,19 @@ export class SegmentStore {
     if (this.#closed) return
     this.#closed = true
     try {
+      // On a full volume what waits for room would never be durable; nobody was told that it is.
+      if (this.failure === undefined && !this.full) await this.#durable()
       await this.#parts.log.close()
     } finally {
       for (const container of this.containers)
         container.fail(new LogError('closed', `The store in ${this.directory} was closed`))
       await this.#parts.lock.release()
     }
+  }
+
+  async #durable(): Promise<void> {
+    for (const container of this.containers)
+      await new Promise<void>((resolve) => container.whenDurable({ settle: () => resolve() }))
   }
 
   /** A large event that was being sent when the last process ended will be sent again by its writer, under another name. */
