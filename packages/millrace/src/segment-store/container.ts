@@ -16,6 +16,7 @@ import { type Extent, Extents } from './extents.ts'
 import { FRAME_BYTES_TARGET, FRAME_RUNS_MAX, READ_BYTES_FILLED } from './limits.ts'
 import {
   type Block,
+  BLOCK_BYTES_MAX,
   type ContainerLog,
   type ContainerRecovery,
   type Frame,
@@ -529,7 +530,11 @@ export class Container implements FrameSource {
           continue
         }
         if (length >= READ_BYTES_FILLED) break
-        const bytes = await this.#load(extent, at.offset)
+        const bytes = await this.#load(
+          extent,
+          at.offset,
+          Math.min(at.length, segment.durableLength - offset - length),
+        )
         // The segment may have been truncated or deleted meanwhile.
         const rejection = refuseRead(segment, offset)
         if (rejection !== undefined) {
@@ -557,8 +562,38 @@ export class Container implements FrameSource {
     }
   }
 
-  /** Bytes of an extent from `offset` on, as many as are stored together. */
-  async #load(extent: Extent | undefined, offset: number): Promise<Buffer> {
+  /**
+   * Bytes of an extent from `offset` on, at most `left` of them, and the first at least. Small blocks, as events that came one at
+   * a time make them, are put together: in memory each would cost more than its bytes.
+   */
+  async #load(extent: Extent | undefined, offset: number, left: number): Promise<Buffer> {
+    const first = await this.#loadBlock(extent, offset)
+    let bytes = first.bytes
+    let start = first.offset
+    if (bytes.length < SMALL_BLOCK_BYTES && offset - start + left > bytes.length) {
+      const gathered = [bytes]
+      let end = start + bytes.length
+      let size = bytes.length
+      const last = Math.min(offset + left, start + BLOCK_BYTES_MAX)
+      while (end < last && extent !== undefined && this.#cache.find(extent, end) === undefined) {
+        const next = await this.#loadBlock(extent, end).catch(unlessLog)
+        // Whoever comes to it is told what is wrong with it; what stands before it is served.
+        if (next === undefined) break
+        const piece = next.bytes.subarray(end - next.offset)
+        if (size + piece.length > BLOCK_BYTES_MAX) break
+        gathered.push(piece)
+        size += piece.length
+        end += piece.length
+      }
+      bytes = Buffer.concat(gathered, size)
+      start = first.offset
+    }
+    if (extent !== undefined && this.#extents.get(extent.id) === extent)
+      this.#cache.insert(extent, start, bytes)
+    return bytes.subarray(offset - start)
+  }
+
+  async #loadBlock(extent: Extent | undefined, offset: number): Promise<Block> {
     if (this.#failure !== undefined) throw this.#failure
     const place = extent === undefined ? undefined : this.#extents.placeOf(extent, offset)
     if (extent === undefined || place === undefined)
@@ -566,9 +601,7 @@ export class Container implements FrameSource {
         'not-found',
         `Container ${this.id} knows no place of extent ${extent?.id} at ${offset}`,
       )
-    const block = await this.#log!.read({ place, extent: extent.id, offset })
-    if (this.#extents.get(extent.id) === extent) this.#cache.insert(extent, block.offset, block.bytes)
-    return block.bytes.subarray(offset - block.offset)
+    return this.#log!.read({ place, extent: extent.id, offset })
   }
 
   // Recovering.
@@ -614,10 +647,18 @@ export class Container implements FrameSource {
   }
 }
 
+/** Blocks that are kept as they are read. */
+const SMALL_BLOCK_BYTES = 16 * 1024
+
 const NO_BYTES = { kind: 'bytes', slices: [], length: 0, release: (): void => undefined } as const
 
 /** Behind the version and the first operation's number. */
 const FRAME_COUNT_POSITION = 9
+
+function unlessLog(error: unknown): undefined {
+  if (!(error instanceof LogError)) throw error
+  return undefined
+}
 
 function makeDurable(segment: Segment): void {
   segment.durableLength = segment.length

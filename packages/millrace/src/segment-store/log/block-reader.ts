@@ -17,6 +17,11 @@ import { replaceFile } from './replace-file.ts'
 const INDEX_CACHE_BYTES = 8 * 1024 * 1024
 const OPEN_FILES_MAX = 16
 
+/** Blocks smaller than this are read together with what stands behind them: who reads one mostly reads the next. */
+const SMALL_BYTES = 16 * 1024
+const WINDOW_BYTES = 128 * 1024
+const WINDOWS_MAX = 8
+
 export interface BlockReaderOptions {
   readonly disk: Disk
   readonly directory: string
@@ -32,6 +37,12 @@ interface OpenFile {
   dropped: boolean
 }
 
+/** Bytes of a file as they were when they were read; what has been written since is not in it. */
+interface Window {
+  readonly position: number
+  readonly bytes: Buffer
+}
+
 interface CachedIndex {
   readonly index: Promise<StoredIndex>
   bytes: number
@@ -41,6 +52,7 @@ export class BlockReader {
   readonly #options: BlockReaderOptions
   readonly #files = new Map<number, OpenFile>()
   readonly #indexes = new Map<number, CachedIndex>()
+  readonly #windows = new Map<number, Window>()
 
   constructor(options: BlockReaderOptions) {
     this.#options = options
@@ -48,23 +60,51 @@ export class BlockReader {
 
   async read(file: LogFile, key: BlockKey): Promise<Block> {
     const entry = await this.#find(file, key)
-    const bytes = Buffer.allocUnsafeSlow(entry.length)
+    const known = this.#fromWindow(file.generation, entry)
+    if (known !== undefined) {
+      const block = { extent: key.extent, offset: entry.offset, bytes: known }
+      if (blockCrc(key.container, block) === entry.crc) return block
+    }
+    const bytes = await this.#readBytes(file, entry)
     const block: Block = { extent: key.extent, offset: entry.offset, bytes }
-    const filled = await this.#withFile(file, (opened) => opened.read(bytes, entry.position))
-    if (filled < entry.length || blockCrc(key.container, block) !== entry.crc)
+    if (bytes.length < entry.length || blockCrc(key.container, block) !== entry.crc)
       throw damagedBlock(file, key, entry.position)
     return block
+  }
+
+  #fromWindow(generation: number, { position, length }: IndexEntry): Buffer | undefined {
+    const window = this.#windows.get(generation)
+    if (window === undefined || position < window.position) return undefined
+    const start = position - window.position
+    if (start + length > window.bytes.length) return undefined
+    return Buffer.from(window.bytes.subarray(start, start + length))
+  }
+
+  async #readBytes(file: LogFile, { position, length }: IndexEntry): Promise<Buffer> {
+    const wanted = length < SMALL_BYTES ? Math.min(WINDOW_BYTES, file.bytes - position) : length
+    const bytes = Buffer.allocUnsafeSlow(wanted)
+    const filled = await this.#withFile(file, (opened) => opened.read(bytes, position))
+    if (length >= SMALL_BYTES) return bytes.subarray(0, filled)
+    this.#windows.delete(file.generation)
+    this.#windows.set(file.generation, { position, bytes: bytes.subarray(0, filled) })
+    for (const generation of this.#windows.keys()) {
+      if (this.#windows.size <= WINDOWS_MAX) break
+      this.#windows.delete(generation)
+    }
+    return Buffer.from(bytes.subarray(0, Math.min(filled, length)))
   }
 
   /** The file is about to be used for something else. */
   async forget(generation: number): Promise<void> {
     this.#indexes.delete(generation)
+    this.#windows.delete(generation)
     const opened = this.#files.get(generation)
     if (opened !== undefined) await this.#drop(generation, opened)
   }
 
   async close(): Promise<void> {
     this.#indexes.clear()
+    this.#windows.clear()
     for (const [generation, opened] of this.#files) await this.#drop(generation, opened)
   }
 
