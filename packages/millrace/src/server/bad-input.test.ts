@@ -144,7 +144,7 @@ test('frames beyond 16 MiB - 1, lengths that lie and commands before hello are s
   await works(setting)
 })
 
-test('500 peers that send large frames byte by byte and 1,000 that send nothing cost the others little', async (t) => {
+test('trap 56: 500 peers that send large frames byte by byte and 1,000 that send nothing cost the others little', async (t) => {
   const setting = await serve(t)
   const idle = await Promise.all(Array.from({ length: 1000 }, () => setting.open()))
   for (const socket of idle) socket.write(hello)

@@ -239,6 +239,27 @@ test('limits are named, and fixed-length keys are refused by name', async (t) =>
   await client.call(plain, 'no-such-segment')
 })
 
+test('trap 53: a client makes the table of its group itself, once, whatever the segment is called', async (t) => {
+  const client = await openTable(t)
+  const again = {
+    kind: 'create-table-segment',
+    ...head(),
+    sortedDeprecated: false,
+    keyLength: 0,
+    rolloverBytes: 0,
+  } as const
+  await client.call(again, 'segment-already-exists')
+  const info = await client.call({ kind: 'get-table-segment-info', ...head() }, 'table-segment-info')
+  deepStrictEqual([info.segment, info.length, info.entryCount, info.keyLength], [segment, 0, 0, 0])
+})
+
+test('observed 18: the length of a segment counts what is accepted, and is told when that is durable', async (t) => {
+  const client = await openTable(t)
+  client.send(update([['a', '1']]), { kind: 'get-table-segment-info', ...head() })
+  await client.receive('table-entries-updated')
+  strictEqual((await client.receive('table-segment-info')).entryCount, 1)
+})
+
 test('a table is no stream: it takes no appends and gives no bytes', async (t) => {
   const client = await openTable(t)
   const writerId = 'writer-1-1-1-1-1'
