@@ -28,9 +28,10 @@ export function writeCheckpoint(parts: CheckpointParts & { readonly operations: 
   for (const segment of state.segments) writeSegment(to, segment)
   const all = [...extents.values()]
   to.uint32(all.length)
-  for (const { id, references, ranges } of all) {
+  for (const { id, references, end, ranges } of all) {
     to.integer(id)
     to.uint32(references)
+    to.integer(end)
     to.uint32(ranges.length)
     for (const { from, place } of ranges) {
       to.integer(from)
@@ -48,10 +49,14 @@ export function readCheckpoint(bytes: Buffer, into: CheckpointParts): number {
   const operations = from.integer()
   into.state.restoreLastId(from.integer())
   for (let left = countOf(from, 30); left > 0; left--) into.state.restore(readSegment(from))
-  for (let left = countOf(from, 16); left > 0; left--) {
+  for (let left = countOf(from, 24); left > 0; left--) {
     const extent = into.extents.add(from.integer(), from.uint32())
-    for (let ranges = countOf(from, 16); ranges > 0; ranges--)
-      into.extents.note(extent, from.integer(), from.integer())
+    const end = from.integer()
+    for (let ranges = countOf(from, 16); ranges > 0; ranges--) {
+      const offset = from.integer()
+      into.extents.note(extent, { offset, length: 0 }, from.integer())
+    }
+    extent.end = end
   }
   if (from.left > 0) throw new FormatError(`${from.left} bytes follow the end of a checkpoint`)
   return operations

@@ -217,6 +217,7 @@ export class ContainerState {
     if (operation.kind === 'append') return this.applyAppend(operation)
     if (operation.kind === 'create') return this.#create(operation)
     if (operation.kind === 'merge') return this.#merge(operation)
+    if (operation.kind === 'move') return
     const segment = this.#known(operation.segment)
     switch (operation.kind) {
       case 'attributes':

@@ -12,7 +12,7 @@ import type { BlockCache, CacheBlock } from './block-cache.ts'
 import { BinaryReader, BinaryWriter, FormatError } from './binary.ts'
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 import { ContainerState, locate, type Rejection, type Request, type Segment } from './container-state.ts'
-import { type Extent, Extents } from './extents.ts'
+import { type Extent, Extents, rangesOf } from './extents.ts'
 import { FRAME_BYTES_TARGET, FRAME_RUNS_MAX, READ_BYTES_FILLED } from './limits.ts'
 import {
   type Block,
@@ -25,7 +25,7 @@ import {
   type Place,
   type RecoveredFrame,
 } from './log/durable-log.ts'
-import { type Append, type Operation, readOperation, writeOperation } from './operation.ts'
+import { type Append, type Move, type Operation, readOperation, writeOperation } from './operation.ts'
 
 /** Somebody who waits until all that was accepted before is durable, or hears why it never will be. */
 export interface Waiting {
@@ -72,6 +72,8 @@ const FRAME_VERSION = 1
 class FrameBuilder {
   readonly writer = new BinaryWriter()
   readonly runs: FrameRun[] = []
+  /** Bytes that are copied from another file of the log. */
+  readonly moves: { readonly operation: Move; readonly blocks: readonly Block[] }[] = []
   /** The length of each segment behind this frame. */
   readonly lengths = new Map<Segment, number>()
   /** What else is to be done once it is durable. */
@@ -104,6 +106,8 @@ export interface ContainerOptions {
   readonly cache: BlockCache
   /** Bytes accepted that are not durable yet; the store watches them. */
   readonly inFlight: { bytes: number }
+  /** A checkpoint was saved, which may have set files of the log free. */
+  readonly onCheckpoint?: () => void
 }
 
 export class Container implements FrameSource {
@@ -111,6 +115,7 @@ export class Container implements FrameSource {
   readonly #clock: Clock
   readonly #cache: BlockCache
   readonly #inFlight: { bytes: number }
+  readonly #onCheckpoint: () => void
   readonly #state = new ContainerState()
   readonly #extents: Extents
   #log: ContainerLog | undefined
@@ -130,6 +135,7 @@ export class Container implements FrameSource {
     this.#clock = options.clock
     this.#cache = options.cache
     this.#inFlight = options.inFlight
+    this.#onCheckpoint = options.onCheckpoint ?? ((): void => undefined)
     this.#extents = new Extents((place) => this.#log?.unpin(place))
   }
 
@@ -253,6 +259,7 @@ export class Container implements FrameSource {
       offset: block.offset + start,
       bytes: block.buffer.subarray(start, end),
     }))
+    for (const move of builder.moves) blocks.push(...move.blocks)
     return {
       metadata: builder.writer.finish(),
       blocks,
@@ -287,6 +294,7 @@ export class Container implements FrameSource {
   async #saveCheckpoint(checkpoint: CheckpointInProgress, state: Buffer): Promise<void> {
     try {
       await checkpoint.save([state])
+      this.#onCheckpoint()
     } catch (error) {
       // What fails here fails the log, which says so itself; on a full volume the next file of the log asks again.
       if (!(error instanceof LogError)) throw error
@@ -407,6 +415,7 @@ export class Container implements FrameSource {
       case 'attributes':
       case 'table-put':
       case 'table-remove':
+      case 'move':
         return undefined
     }
   }
@@ -430,12 +439,13 @@ export class Container implements FrameSource {
 
   #onDurable(builder: FrameBuilder, place: Place): void {
     if (this.#failure !== undefined) return
-    for (const { block, start } of builder.runs) {
+    for (const { block, start, end } of builder.runs) {
       block.dirty--
       if (this.#extents.get(block.extent.id) === block.extent)
-        this.#extents.note(block.extent, block.offset + start, place)
+        this.#extents.note(block.extent, { offset: block.offset + start, length: end - start }, place)
       else this.#cache.drop(block.extent)
     }
+    for (const { operation } of builder.moves) this.#moved(operation, place)
     this.#inFlight.bytes -= builder.dataBytes
     for (const [segment, length] of builder.lengths) {
       if (length > segment.durableLength) segment.durableLength = length
@@ -604,6 +614,61 @@ export class Container implements FrameSource {
     return this.#log!.read({ place, extent: extent.id, offset })
   }
 
+  // Moving.
+
+  liveBytes(): Map<Place, number> {
+    return this.#extents.liveBytes()
+  }
+
+  /** Copies what has its place in a file to the end of the log, so that the file can go; resolves with the bytes copied. */
+  async evacuate(place: Place): Promise<number> {
+    let copied = 0
+    for (const extent of [...this.#extents.values()])
+      for (const range of rangesOf(extent))
+        if (range.place === place) copied += await this.#evacuate(extent, range)
+    return copied
+  }
+
+  async #evacuate(extent: Extent, range: { place: Place; from: number; to: number }): Promise<number> {
+    const segment = this.#state.byId(extent.id)
+    // What was truncated away is not copied; it moves along in name only.
+    const start = Math.min(Math.max(range.from, segment?.startOffset ?? 0), range.to)
+    let from = range.from
+    let offset = start
+    while (from < range.to) {
+      const blocks: Block[] = []
+      let size = 0
+      while (offset < range.to && size < MOVE_BYTES) {
+        const stored = await this.#loadBlock(extent, offset)
+        const bytes = stored.bytes.subarray(offset - stored.offset, range.to - stored.offset)
+        blocks.push({ extent: extent.id, offset, bytes })
+        offset += bytes.length
+        size += bytes.length
+      }
+      // Meanwhile it may have been deleted, and its number stands for nothing.
+      if (this.#extents.get(extent.id) !== extent || this.#extents.placeOf(extent, from) !== range.place)
+        return offset - start
+      await this.#move({ kind: 'move', extent: extent.id, offset: from, length: offset - from }, blocks)
+      from = offset
+    }
+    return offset - start
+  }
+
+  #move(operation: Move, blocks: readonly Block[]): Promise<void> {
+    const builder = this.#builder()
+    builder.moves.push({ operation, blocks })
+    this.#note(builder, operation)
+    this.#log?.wake()
+    return new Promise((resolve, reject) => {
+      this.whenDurable({ settle: (failure) => (failure === undefined ? resolve() : reject(failure)) })
+    })
+  }
+
+  #moved(move: Move, place: Place): void {
+    const extent = this.#extents.get(move.extent)
+    if (extent !== undefined) this.#extents.move(extent, move, place)
+  }
+
   // Recovering.
 
   #attempt(step: () => void): void {
@@ -628,8 +693,10 @@ export class Container implements FrameSource {
     if (version !== FRAME_VERSION) throw new FormatError(`Frame version ${version} is not known`)
     let number = reader.integer()
     const effects: (() => void)[] = []
+    const moves: Move[] = []
     for (let left = reader.uint32(); left > 0; left--, number++) {
       const operation = readOperation(reader)
+      if (operation.kind === 'move') moves.push(operation)
       if (number <= this.#accepted) continue // The checkpoint has it.
       if (number !== this.#accepted + 1)
         throw new FormatError(`Operation ${number} follows ${this.#accepted}: what stood between is missing`)
@@ -639,13 +706,18 @@ export class Container implements FrameSource {
       if (effect !== undefined) effects.push(effect)
       if (operation.kind === 'append') makeDurable(this.#state.byId(operation.segment)!)
     }
-    for (const { extent: id, offset } of frame.blocks) {
-      const extent = this.#extents.get(id)
-      if (extent !== undefined) this.#extents.note(extent, offset, frame.place)
+    for (const block of frame.blocks) {
+      const extent = this.#extents.get(block.extent)
+      const isMoved = moves.some((move) => move.extent === block.extent && isWithin(block.offset, move))
+      if (extent !== undefined && !isMoved) this.#extents.note(extent, block, frame.place)
     }
+    for (const move of moves) this.#moved(move, frame.place)
     for (const effect of effects) effect()
   }
 }
+
+/** Copied at a time. */
+const MOVE_BYTES = 512 * 1024
 
 /** Blocks that are kept as they are read. */
 const SMALL_BLOCK_BYTES = 16 * 1024
@@ -654,6 +726,10 @@ const NO_BYTES = { kind: 'bytes', slices: [], length: 0, release: (): void => un
 
 /** Behind the version and the first operation's number. */
 const FRAME_COUNT_POSITION = 9
+
+function isWithin(offset: number, move: Move): boolean {
+  return offset >= move.offset && offset < move.offset + move.length
+}
 
 function unlessLog(error: unknown): undefined {
   if (!(error instanceof LogError)) throw error

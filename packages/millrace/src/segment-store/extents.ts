@@ -13,11 +13,18 @@ export interface Extent {
   /** Segments that read from it, counted once for each run. */
   references: number
   /** Ascending; a range lasts until the next one begins. */
-  readonly ranges: { readonly from: number; readonly place: Place }[]
+  readonly ranges: Range[]
+  /** Behind the last byte that has a place. */
+  end: number
   /** Bytes in memory, by offset. */
   readonly blocks: CacheBlock[]
   /** The bytes that the frame now being gathered has of it, as long as the next ones can join them. */
   run: { readonly block: CacheBlock; end: number } | undefined
+}
+
+interface Range {
+  readonly from: number
+  readonly place: Place
 }
 
 export class Extents {
@@ -45,7 +52,7 @@ export class Extents {
 
   add(id: number, references = 1): Extent {
     assert(!this.#extents.has(id), `Extent ${id} is there already`)
-    const extent: Extent = { id, references, ranges: [], blocks: [], run: undefined }
+    const extent: Extent = { id, references, ranges: [], end: 0, blocks: [], run: undefined }
     this.#extents.set(id, extent)
     return extent
   }
@@ -54,8 +61,9 @@ export class Extents {
    * Bytes from `offset` on are in this file. What was noted from there on before is void: after a restart the last frames are
    * given again, and some of them elsewhere.
    */
-  note(extent: Extent, offset: number, place: Place): void {
+  note(extent: Extent, { offset, length }: { offset: number; length: number }, place: Place): void {
     const { ranges } = extent
+    extent.end = offset + length
     for (let last = ranges.at(-1); last !== undefined && last.from >= offset; last = ranges.at(-1)) {
       ranges.pop()
       this.#leave(last.place)
@@ -63,6 +71,33 @@ export class Extents {
     if (ranges.at(-1)?.place === place) return
     ranges.push({ from: offset, place })
     this.#ranges.set(place, (this.#ranges.get(place) ?? 0) + 1)
+  }
+
+  /** Bytes that have stood elsewhere are in this file now. */
+  move(extent: Extent, { offset, length }: { offset: number; length: number }, place: Place): void {
+    const end = Math.min(offset + length, extent.end)
+    if (end <= offset) return
+    const kept: Range[] = []
+    let behind: Place | undefined
+    for (const [index, range] of extent.ranges.entries()) {
+      const next = extent.ranges[index + 1]?.from ?? extent.end
+      if (range.from < offset) kept.push(range)
+      // What stood at the end of the moved bytes goes on behind them.
+      if (range.from <= end && next > end) behind = range.place
+      if (range.from >= end) kept.push(range)
+    }
+    const moved = [...kept.filter(({ from }) => from < offset), { from: offset, place }]
+    const rest = kept.filter(({ from }) => from >= end)
+    if (behind !== undefined && rest[0]?.from !== end) moved.push({ from: end, place: behind })
+    this.#replace(extent, [...moved, ...rest])
+  }
+
+  /** How many bytes have their place in each file, as far as that is known without looking. */
+  liveBytes(): Map<Place, number> {
+    const live = new Map<Place, number>()
+    for (const extent of this.#extents.values())
+      for (const { place, from, to } of rangesOf(extent)) live.set(place, (live.get(place) ?? 0) + to - from)
+    return live
   }
 
   placeOf(extent: Extent, offset: number): Place | undefined {
@@ -91,6 +126,17 @@ export class Extents {
     for (const { place } of extent.ranges.splice(0)) this.#leave(place)
   }
 
+  #replace(extent: Extent, ranges: readonly Range[]): void {
+    const before = extent.ranges.splice(0)
+    for (const range of ranges) {
+      // Neighbours in one file are one range.
+      if (extent.ranges.at(-1)?.place === range.place) continue
+      extent.ranges.push(range)
+      this.#ranges.set(range.place, (this.#ranges.get(range.place) ?? 0) + 1)
+    }
+    for (const { place } of before) this.#leave(place)
+  }
+
   #leave(place: Place): void {
     const left = this.#ranges.get(place)! - 1
     if (left > 0) {
@@ -100,4 +146,12 @@ export class Extents {
     this.#ranges.delete(place)
     this.#onFree(place)
   }
+}
+
+export function rangesOf(extent: Extent): { place: Place; from: number; to: number }[] {
+  return extent.ranges.map(({ place, from }, index) => ({
+    place,
+    from,
+    to: extent.ranges[index + 1]?.from ?? extent.end,
+  }))
 }

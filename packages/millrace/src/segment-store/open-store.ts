@@ -44,7 +44,8 @@ export async function openSegmentStore(options: SegmentStoreOptions): Promise<Se
     const inFlight = { bytes: 0 }
     const containers = Array.from(
       { length: count },
-      (_, id) => new Container({ id, clock: host.clock, cache, inFlight }),
+      (_, id) =>
+        new Container({ id, clock: host.clock, cache, inFlight, onCheckpoint: () => void store?.compact() }),
     )
     const log = await openFileLog({
       host,

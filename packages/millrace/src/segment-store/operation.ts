@@ -83,6 +83,14 @@ export interface TableRemove {
   readonly keys: readonly Buffer[]
 }
 
+/** Bytes of an extent have been copied into this frame, so that the file where they stood can go. Nothing else changes. */
+export interface Move {
+  readonly kind: 'move'
+  readonly extent: number
+  readonly offset: number
+  readonly length: number
+}
+
 export type Operation =
   | Create
   | Append
@@ -93,6 +101,7 @@ export type Operation =
   | Merge
   | TablePut
   | TableRemove
+  | Move
 
 const CODES = {
   create: 1,
@@ -104,6 +113,7 @@ const CODES = {
   merge: 7,
   'table-put': 8,
   'table-remove': 9,
+  move: 10,
 } as const satisfies Record<Operation['kind'], number>
 
 export const TYPE_CODES: Readonly<Record<SegmentType, number>> = { stream: 0, table: 1, transient: 2 }
@@ -164,6 +174,10 @@ export function writeOperation(to: BinaryWriter, operation: Operation): void {
       to.uint32(operation.keys.length)
       for (const key of operation.keys) to.bytes(key)
       return
+    case 'move':
+      to.integer(operation.extent)
+      to.integer(operation.offset)
+      return to.integer(operation.length)
     default:
       return unreachable(operation)
   }
@@ -228,6 +242,8 @@ export function readOperation(from: BinaryReader): Operation {
         keys: Array.from({ length: count }, () => from.bytes()),
       }
     }
+    case CODES.move:
+      return { kind: 'move', extent: from.integer(), offset: from.integer(), length: from.integer() }
     default:
       throw new FormatError(`No operation ${code}`)
   }

@@ -6,7 +6,10 @@ import type { Host, Lock } from '../base/host.ts'
 import { containerOf } from '../protocol/hash.ts'
 import type { BlockCache } from './block-cache.ts'
 import type { Container } from './container.ts'
-import { type DurableLog, LogError, type LogStats } from './log/durable-log.ts'
+import { type Admission, type DurableLog, LogError, type LogStats, type Place } from './log/durable-log.ts'
+
+/** Copied at one time, so that compaction does not crowd out what clients do. */
+const COMPACTED_BYTES_MAX = 16 * 1024 * 1024
 
 export interface SegmentStoreStats {
   readonly log: LogStats
@@ -44,6 +47,9 @@ export class SegmentStore {
   onRoom: () => void = () => undefined
   readonly #parts: SegmentStoreParts
   #closed = false
+  #compacting = false
+  /** Files that could not be emptied, because something in them is damaged. */
+  readonly #stuck = new Set<Place>()
 
   constructor(parts: SegmentStoreParts) {
     this.#parts = parts
@@ -65,12 +71,16 @@ export class SegmentStore {
 
   /** Appends are refused for now. */
   get full(): boolean {
-    return this.#parts.log.admission(this.inFlightBytes) === 'full'
+    return this.#admission === 'full'
   }
 
   /** Appends should not be read for now: `onRoom` tells when that is over. */
   get waits(): boolean {
-    return this.#parts.log.admission(this.inFlightBytes) === 'wait'
+    return this.#admission === 'wait'
+  }
+
+  get #admission(): Admission {
+    return this.#parts.log.admission(this.inFlightBytes)
   }
 
   /** Why the store has stopped, if it has. */
@@ -111,6 +121,47 @@ export class SegmentStore {
       for (const container of this.containers)
         container.fail(new LogError('closed', `The store in ${this.directory} was closed`))
       await this.#parts.lock.release()
+    }
+  }
+
+  /**
+   * Sets files of the log free in which little is left, by copying that to the end of the log: a stream that is truncated leaves
+   * its files to the few bytes of quieter ones. Called when a checkpoint was saved, and never at work twice.
+   */
+  async compact(): Promise<void> {
+    if (this.#compacting) return
+    this.#compacting = true
+    try {
+      let room = COMPACTED_BYTES_MAX
+      for (const { place, live } of this.#sparseFiles()) {
+        if (this.#closed || this.failure !== undefined || this.#admission !== 'open') return
+        if (live > room) return
+        room -= live
+        await this.#empty(place)
+      }
+    } finally {
+      this.#compacting = false
+    }
+  }
+
+  #sparseFiles(): { place: Place; live: number }[] {
+    const live = new Map<Place, number>()
+    for (const container of this.containers)
+      for (const [place, bytes] of container.liveBytes()) live.set(place, (live.get(place) ?? 0) + bytes)
+    return this.#parts.log
+      .places()
+      .map(({ place, bytes }) => ({ place, live: live.get(place) ?? 0, bytes }))
+      .filter(({ place, live: left, bytes }) => left > 0 && left <= bytes / 4 && !this.#stuck.has(place))
+  }
+
+  async #empty(place: Place): Promise<void> {
+    try {
+      for (const container of this.containers)
+        if (container.failure === undefined) await container.evacuate(place)
+    } catch (error) {
+      // What is damaged is told to those who read it. A log that has failed tells everybody.
+      if (!(error instanceof LogError)) throw error
+      this.#stuck.add(place)
     }
   }
 

@@ -38,6 +38,10 @@ export class MemoryLog implements DurableLog {
   #scheduled = false
   #syncs = 0
 
+  places(): { place: number; bytes: number }[] {
+    return []
+  }
+
   admission(): Admission {
     return this.full ? 'full' : 'open'
   }

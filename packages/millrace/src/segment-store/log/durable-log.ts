@@ -82,6 +82,8 @@ export interface DurableLog {
   /** Why nothing is accepted any more, after a write or sync that failed. */
   readonly failure: LogError | undefined
   readonly stats: LogStats
+  /** Files to which nothing is written any more, oldest first, with their sizes. */
+  places(): { readonly place: Place; readonly bytes: number }[]
   /** The log of a container that was recovered; each is opened once. */
   openContainer(container: number, source: FrameSource): ContainerLog
   /** Waits for the frames that were taken, refuses the rest, notes what is durable, and closes the files. */

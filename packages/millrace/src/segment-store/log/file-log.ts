@@ -306,6 +306,13 @@ class FileLog implements DurableLog {
     return { ...this.#writer.counts, files: files.length, fileBytes }
   }
 
+  places(): { place: Place; bytes: number }[] {
+    return [...this.#files.all]
+      .filter(({ left }) => left)
+      .map(({ generation, bytes }) => ({ place: generation, bytes }))
+      .toSorted((one, two) => one.place - two.place)
+  }
+
   openContainer(id: number, source: FrameSource): ContainerLog {
     if (this.#closed !== undefined) throw this.#closed
     assert(Number.isInteger(id) && id >= 0 && id < NO_CONTAINER, `Container ${id} is out of range`)
