@@ -623,7 +623,7 @@ export class Container implements FrameSource {
   /** Copies what has its place in a file to the end of the log, so that the file can go; resolves with the bytes copied. */
   async evacuate(place: Place): Promise<number> {
     let copied = 0
-    for (const extent of [...this.#extents.values()])
+    for (const extent of this.#extents.values())
       for (const range of rangesOf(extent))
         if (range.place === place) copied += await this.#evacuate(extent, range)
     return copied
