@@ -93,7 +93,8 @@ function valueAt(event: Uint8Array, tokens: readonly string[]): { text: string }
     return { problem: `is no JSON: ${(error as Error).message}` }
   }
   for (const token of tokens) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, token))
+    const isIndex = !Array.isArray(value) || /^(0|[1-9]\d*)$/.test(token)
+    if (typeof value !== 'object' || value === null || !isIndex || !Object.hasOwn(value, token))
       return { problem: `has nothing at ${showPointer(tokens)}` }
     value = (value as Readonly<Record<string, unknown>>)[token]
   }

@@ -8,7 +8,7 @@ import type { Reader } from '../client/reader.ts'
 import type { Store } from '../client/store.ts'
 import { addKeyOptions, type KeyOptions, type KeySelector, keySelector } from './keys.ts'
 import { parseName } from './names.ts'
-import { rawEvents } from './raw-events.ts'
+import { handle } from './raw-events.ts'
 import { addServerOption, type ServerOption, withStore } from './session.ts'
 import { showCount } from './show.ts'
 import type { Terminal } from './terminal.ts'
@@ -92,11 +92,11 @@ function openReader(
   options: Options & { readonly signal: AbortSignal },
 ): Reader<Uint8Array> {
   const { from, group, signal } = options
-  const stream = store.stream(name, { key: null, codec: rawEvents, create: false })
+  const stream = handle(store, name)
   const until = options.follow === true ? {} : { until: 'tail' as const }
   const start = from === undefined ? {} : { from }
   if (group === undefined) return stream.read({ ...start, ...until, signal })
-  return stream.read({ ...start, ...until, signal })
+  return stream.group(group, start).reader({ ...until, signal })
 }
 
 const NEWLINE = 10

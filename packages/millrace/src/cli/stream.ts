@@ -1,7 +1,5 @@
 /** `millrace stream`: streams themselves, apart from their events. */
 import { Command } from 'commander'
-import type { Store } from '../client/store.ts'
-import type { Stream } from '../client/stream.ts'
 import type { StreamInfo } from '../client/stream-info.ts'
 import type { ControllerClient } from '../protocol/controller/service.ts'
 import { isInternalName, scopedName } from '../protocol/names.ts'
@@ -16,7 +14,7 @@ import {
   showRetention,
   showScaling,
 } from './policy-options.ts'
-import { rawEvents } from './raw-events.ts'
+import { handle } from './raw-events.ts'
 import { withController, withStore } from './session.ts'
 import { showBytes, showCount, showNumber, showTable } from './show.ts'
 import type { Terminal } from './terminal.ts'
@@ -61,10 +59,6 @@ export function streamCommand(terminal: Terminal): Command {
     .option('--yes', 'do not ask')
     .action((name: string, options: Options) => remove(terminal, name, options))
   return command
-}
-
-function handle(store: Store, name: string): Stream<Uint8Array> {
-  return store.stream(name, { key: null, codec: rawEvents, create: false })
 }
 
 function fullName(name: string): string {

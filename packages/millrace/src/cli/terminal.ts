@@ -27,7 +27,10 @@ export class Terminal {
   constructor(streams: Streams, stopSignal: () => AbortSignal) {
     this.#streams = streams
     this.#stopSignal = stopSignal
-    streams.stdout.on('error', (error) => this.#gone.abort(error))
+    // Other errors are told by the write that met them.
+    streams.stdout.on('error', (error) => {
+      if (codeOf(error) === 'EPIPE') this.#gone.abort(error)
+    })
     // Nobody is left to tell.
     streams.stderr.on('error', () => undefined)
   }

@@ -17,6 +17,9 @@ const RETRYABLE = {
   'stream-not-found': false,
   'stream-sealed': false,
   'not-retained': false,
+  'group-not-found': false,
+  'group-mismatch': false,
+  'reader-replaced': false,
   locked: true,
   'disk-full': true,
   'data-loss': false,
@@ -35,6 +38,8 @@ export const ERROR_CODES: readonly ErrorCode[] = Object.keys(RETRYABLE) as Error
 export interface ErrorDetails {
   /** The stream in question, `scope/stream`. */
   readonly stream?: string | undefined
+  /** The reader group in question, `scope/group`. */
+  readonly group?: string | undefined
   /** The event in question, as `event.pointer`. */
   readonly pointer?: string | undefined
   /** The limit that was passed. */
@@ -48,6 +53,7 @@ export class MillraceError extends Error {
   readonly retryable: boolean
   // Declared only: what an error does not have does not show when it is printed.
   declare readonly stream?: string
+  declare readonly group?: string
   declare readonly pointer?: string
   declare readonly bytesMax?: number
 
@@ -56,6 +62,7 @@ export class MillraceError extends Error {
     this.code = code
     this.retryable = RETRYABLE[code]
     if (details.stream !== undefined) this.stream = details.stream
+    if (details.group !== undefined) this.group = details.group
     if (details.pointer !== undefined) this.pointer = details.pointer
     if (details.bytesMax !== undefined) this.bytesMax = details.bytesMax
   }
@@ -97,6 +104,20 @@ export function streamNotFound(stream: string): MillraceError {
 
 export function streamSealed(stream: string): MillraceError {
   return new MillraceError('stream-sealed', `${stream} is sealed and takes no more events`, { stream })
+}
+
+export function groupNotFound(group: string, cause?: unknown): MillraceError {
+  return new MillraceError('group-not-found', `There is no reader group ${group}`, { group, cause })
+}
+
+export function groupMismatch(group: string, stream: string, streams: readonly string[]): MillraceError {
+  const problem = `The reader group ${group} reads ${streams.join(', ')}, not ${stream} alone`
+  return new MillraceError('group-mismatch', problem, { group, stream })
+}
+
+export function readerReplaced(group: string, reader: string): MillraceError {
+  const problem = `Another reader of the group ${group} has taken the place of this one, by its id ${reader}`
+  return new MillraceError('reader-replaced', problem, { group })
 }
 
 export function storeClosed(cause?: unknown): MillraceError {

@@ -11,6 +11,7 @@ import { Completion } from './completion.ts'
 import { parseCut, showCut, type StreamCut, tailOf, type WordOrCut } from './cuts.ts'
 import { asMillraceError, invalidArgument, MillraceError, streamNotFound, streamSealed } from './errors.ts'
 import type { EventForm } from './events.ts'
+import { checkedGroupName, type Group, GroupHandle, type GroupOptions } from './group/group.ts'
 import { configOf, type StreamPolicy } from './policy.ts'
 import { EventReader, type EventSource, type Reader, type ReadOptions } from './reader.ts'
 import type { Wait } from './segment-calls.ts'
@@ -45,6 +46,8 @@ export interface Stream<T = Json> {
   writer(options?: { bytesMax?: number | undefined }): Writer<T>
   /** Outside any group: nobody remembers what was read. */
   read(options?: ReadOptions): Reader<T>
+  /** Readers that share the stream and remember what they have read: Pravega's reader group of this name. */
+  group(name: string, options?: GroupOptions): Group<T>
   cut(at: 'head' | 'tail', options?: Wait): Promise<StreamCut>
   /** True if the stream was made now, false if it was there. */
   create(policy?: StreamPolicy): Promise<boolean>
@@ -138,6 +141,23 @@ export class StreamHandle<T> implements Stream<T> {
     })
     this.#context.open.add(reader)
     return reader
+  }
+
+  group(name: string, { from = 'head' }: GroupOptions = {}): Group<T> {
+    this.#context.closing.throwIfAborted()
+    const identity = {
+      context: this.#context,
+      metadata: this.#metadata,
+      scoped: this.#scoped,
+      name: checkedGroupName(this.#scoped.scope, name),
+    }
+    return new GroupHandle({
+      identity,
+      form: this.#form,
+      from,
+      cutOf: (place, wait) => this.#cutOf(place, wait),
+      orMissing: (call) => this.#orMissing(call),
+    })
   }
 
   cut(at: 'head' | 'tail', options: Wait = {}): Promise<StreamCut> {
@@ -241,11 +261,7 @@ export class StreamHandle<T> implements Stream<T> {
 
   async #open(options: ReadOptions, signal: AbortSignal): Promise<EventSource> {
     const { host, locations, report } = this.#context
-    const from = await this.#cutOf(options.from ?? 'head', { signal }).catch(async (error: unknown) => {
-      if (!(error instanceof MillraceError) || error.code !== 'stream-not-found') throw error
-      await this.#onMissing()
-      return this.#cutOf(options.from ?? 'head', { signal })
-    })
+    const from = await this.#orMissing(() => this.#cutOf(options.from ?? 'head', { signal }))
     const until = options.until === undefined ? undefined : await this.#cutOf(options.until, { signal })
     const pool = new StorePool(host, { report })
     const reader = new StreamReader({ host, locations, pool }, this.#metadata, {
@@ -264,6 +280,16 @@ export class StreamHandle<T> implements Stream<T> {
     if (place === 'head') return this.#metadata.head(wait)
     if (place === 'tail') return tailOf(this.#metadata, this.#context.segments, wait)
     return parseCut(this.#scoped, place)
+  }
+
+  async #orMissing<R>(call: () => Promise<R>): Promise<R> {
+    try {
+      return await call()
+    } catch (error) {
+      if (!(error instanceof MillraceError) || error.code !== 'stream-not-found') throw error
+      await this.#onMissing()
+      return call()
+    }
   }
 
   async #onMissing(): Promise<void> {

@@ -232,11 +232,19 @@ export class FakePeer {
   }
 
   #conditionalAppend(message: Message<'conditional-append'>): void {
-    const { writerId, eventNumber, expectedOffset, event } = message
+    const { writerId, eventNumber, expectedOffset, event, requestId } = message
     const writer = this.#writers.get(writerId)
     if (writer === undefined) return this.connection.destroy()
-    const { requestId } = writer
-    const segment = this.#store.segment(writer.segment)
+    const { segment: name } = writer
+    const segment = this.#store.segments.get(name)
+    if (segment === undefined)
+      return this.send({
+        kind: 'no-such-segment',
+        requestId,
+        segment: name,
+        serverStackTrace: '',
+        offset: -1,
+      })
     if (segment.data.length !== expectedOffset)
       return this.send({ kind: 'conditional-check-failed', writerId, eventNumber, requestId })
     const previousEventNumber = segment.attributes.get(writerId) ?? LONG_MIN

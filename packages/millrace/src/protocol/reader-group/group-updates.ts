@@ -49,7 +49,7 @@ export interface StartGroup {
   readonly kind: 'start'
   readonly config: GroupConfig
   readonly segments: ReadonlyMap<string, RangedOffset>
-  /** Where the group stops reading. */
+  /** Where the group stops reading. Infinity: at the end of the segment, wherever that is. */
   readonly endSegments: Offsets
   readonly updatingConfig: boolean
 }
@@ -282,7 +282,7 @@ function startRevisions(start: StartGroup): readonly WriteRevision[] {
     (writer) => {
       writeSizedBytes(writer, encodeGroupConfig(start.config))
       writeMap(writer, start.segments, writeText, (fields, { offset }) => fields.long(offset))
-      writeOffsets(writer, start.endSegments)
+      writeMap(writer, start.endSegments, writeText, writeEnd)
     },
     (writer) => writeRangedOffsets(writer, start.segments),
     (writer) => writer.boolean(start.updatingConfig),
@@ -295,7 +295,7 @@ function readStart({ first, second, third }: Versioned): StartGroup {
   first.part = 'segments'
   const offsets = readOffsets(first)
   first.part = 'end segments'
-  const endSegments = readOffsets(first)
+  const endSegments = readMap(first, readSegmentName, readEnd)
   const withoutRanges = [...offsets].map(
     ([segment, offset]) => [segment, { offset, range: undefined }] as const,
   )
@@ -312,7 +312,7 @@ function compactRevisions(group: CompactGroup): readonly WriteRevision[] {
       writePredecessors(writer, group.future)
       writeMap(writer, group.assigned, writeText, writeOffsets)
       writeOffsets(writer, group.unassigned)
-      writeOffsets(writer, group.endSegments)
+      writeMap(writer, group.endSegments, writeText, writeEnd)
     },
     (writer) => {
       writeOffsets(writer, group.lastRead)
@@ -336,7 +336,7 @@ function readCompactGroup({ first, second, third }: Versioned): CompactGroup {
   first.part = 'unassigned segments'
   const unassigned = readOffsets(first)
   first.part = 'end segments'
-  const endSegments = readOffsets(first)
+  const endSegments = readMap(first, readSegmentName, readEnd)
   return {
     kind: 'compact',
     config,
@@ -350,6 +350,20 @@ function readCompactGroup({ first, second, third }: Versioned): CompactGroup {
     ranges: second === undefined ? new Map() : readRanges(second),
     updatingConfig: third?.boolean() ?? false,
   }
+}
+
+/** Java's Long.MAX_VALUE is no offset: it stands for the end of a segment behind which nothing is to be read. */
+const END_OF_SEGMENT = 2n ** 63n - 1n
+
+function writeEnd(writer: ByteWriter, offset: number): void {
+  writer.long(offset === Number.POSITIVE_INFINITY ? END_OF_SEGMENT : offset)
+}
+
+function readEnd(reader: ByteReader): number {
+  const offset = reader.long()
+  if (typeof offset === 'number') return offset
+  if (offset !== END_OF_SEGMENT) reader.fail(`holds ${offset}, which is outside of ±2^53`)
+  return Number.POSITIVE_INFINITY
 }
 
 function writeRangedOffsets(writer: ByteWriter, segments: ReadonlyMap<string, RangedOffset>): void {

@@ -1,0 +1,71 @@
+import { deepEqual, equal } from 'node:assert/strict'
+import { test } from 'node:test'
+import { judge } from './bars.ts'
+import type { Latencies } from './latencies.ts'
+import type { LimitsRecord, RunRecord } from './results.ts'
+import { WORKLOADS } from './workload.ts'
+
+function latencies(ms: number): Latencies {
+  return { count: 1, p50: ms, p95: ms, p99: ms, p999: ms, max: ms }
+}
+
+function limits(pair: number, syncMs: number): LimitsRecord {
+  const sync = latencies(syncMs)
+  return { record: 'limits', pair, load: 0, syncMs: sync, hostSyncMs: sync, syncedMegabytesPerSecond: 1000 }
+}
+
+function run(
+  what: Pick<RunRecord, 'workload' | 'target' | 'client' | 'pair'> & Partial<RunRecord>,
+): RunRecord {
+  return {
+    record: 'run',
+    durability: 'D2',
+    parameters: WORKLOADS[what.workload][what.client],
+    load: 0,
+    events: 1000,
+    seconds: 1,
+    eventsPerSecond: 1000,
+    megabytesPerSecond: 0.1,
+    ackMs: latencies(1),
+    serverCpuSeconds: 1,
+    serverCpuSecondsPerMillionEvents: 1,
+    serverCpuSecondsPerGigabyte: 1,
+    serverMiBPeak: 1,
+    clientCpuSeconds: 1,
+    clientMiBPeak: 1,
+    ...what,
+  }
+}
+
+test('a ratio is taken within a pair, and the median of them decides', () => {
+  const records = [0.2, 0.3, 0.9].flatMap((ackMs, pair) => [
+    limits(pair, 0.1),
+    run({ workload: 'P1', target: 'millrace', client: 'ts', pair, ackMs: latencies(ackMs) }),
+  ])
+  const [bar, ...others] = judge(records)
+  deepEqual(others, [])
+  deepEqual(
+    bar?.values.map((value) => Number(value.toFixed(6))),
+    [2, 3, 9],
+  )
+  equal(bar?.value.toFixed(3), '3.000')
+  equal(bar?.holds, false)
+})
+
+test('where the client itself is the limit, the sink takes the place of the peer', () => {
+  const rates = { millrace: 95, pravega: 90, sink: 100 } as const
+  const records = (['millrace', 'pravega', 'sink'] as const).map((target) =>
+    run({ workload: 'P2', target, client: 'java', pair: 0, eventsPerSecond: rates[target] }),
+  )
+  const [bar] = judge(records)
+  equal(bar?.value.toFixed(4), (95 / 90).toFixed(4))
+  equal(bar?.holds, true)
+})
+
+test('neither wrong answers nor a rate that was not reached count', () => {
+  const fast = { workload: 'P2', target: 'millrace', client: 'ts', pair: 0, eventsPerSecond: 1e6 } as const
+  deepEqual(judge([run({ ...fast, problem: 'event 1 is missing' })]), [])
+  const slow = { workload: 'P3', target: 'millrace', client: 'ts', pair: 0 } as const
+  deepEqual(judge([run({ ...slow, eventsPerSecond: 40_000, endToEndMs: latencies(1) })]), [])
+  equal(judge([run({ ...slow, eventsPerSecond: 50_000, endToEndMs: latencies(1) })])[0]?.holds, true)
+})

@@ -1,0 +1,71 @@
+/** Programs that write while the server is killed, and keep lists of what was sent, acknowledged and read, as Check.java reads them. */
+import { join } from 'node:path'
+import type { Child } from './child.ts'
+import { startJava } from './java.ts'
+
+export interface Load {
+  readonly name: string
+  /** Where its lists are; they are complete once it has finished. */
+  readonly log: string
+  /** Events acknowledged so far. */
+  readonly acked: number
+  /** Resolves once more is acknowledged than now; rejects if it ends first. */
+  nextAck(): Promise<void>
+  /** Sends no more, waits for the last acknowledgements and ends. */
+  finish(): Promise<void>
+}
+
+export interface LoadOptions {
+  readonly controller: string
+  readonly scope: string
+  readonly stream: string
+  readonly directory: string
+  readonly seed: number
+}
+
+/** One of each language there is. */
+export function startLoads(options: LoadOptions): Load[] {
+  return [new JavaLoad(options)]
+}
+
+class JavaLoad implements Load {
+  readonly name = 'the Java client'
+  readonly log: string
+  acked = 0
+  readonly #child: Child
+  #wake: () => void = () => undefined
+
+  constructor(options: LoadOptions) {
+    const { controller, scope, stream, directory, seed } = options
+    this.log = join(directory, 'java')
+    this.#child = startJava('Acked', [controller, scope, stream, this.log, `${seed}`], {
+      onLine: (line) => this.#onLine(line),
+    })
+  }
+
+  async nextAck(): Promise<void> {
+    const next = new Promise<void>((resolve) => {
+      this.#wake = resolve
+    })
+    const ended = this.#child.ended.then((status) => {
+      throw this.#child.failure(`ended with ${status} while it should write`)
+    })
+    await Promise.race([next, ended])
+  }
+
+  async finish(): Promise<void> {
+    this.#child.endInput()
+    const status = await this.#child.ended
+    if (status !== 0) throw this.#child.failure(`ended with ${status}`)
+  }
+
+  #onLine(line: string): void {
+    const count = /^acked (\d+)$/.exec(line)?.[1]
+    if (count === undefined) {
+      console.log(`${this.name}: ${line}`)
+      return
+    }
+    this.acked = Number(count)
+    this.#wake()
+  }
+}

@@ -1,0 +1,63 @@
+/** The Java client at the other end of a line: it is told commands and answers in lines, as Peer.java says. */
+import type { Child } from './child.ts'
+import { startJava } from './java.ts'
+
+/** As both sides know an event. */
+export interface NumberedEvent {
+  readonly writer: number
+  readonly key: number
+  readonly sequence: number
+}
+
+interface Command {
+  readonly lines: string[]
+  readonly resolve: (lines: string[]) => void
+  readonly reject: (error: Error) => void
+}
+
+export class JavaPeer {
+  readonly #child: Child
+  readonly #commands: Command[] = []
+
+  constructor(controller: string) {
+    this.#child = startJava('Peer', [controller], { onLine: (line) => this.#onLine(line) })
+    void this.#child.ended.then((status) => {
+      for (const { reject } of this.#commands.splice(0))
+        reject(this.#child.failure(`ended with ${status} within a command`))
+    })
+  }
+
+  /** Resolves with the lines of the answer before its `ok`. Commands run one after the other. */
+  command(...words: readonly (string | number)[]): Promise<string[]> {
+    return new Promise((resolve, reject) => {
+      this.#commands.push({ lines: [], resolve, reject })
+      this.#child.tell(words.join(' '))
+    })
+  }
+
+  /** The same for those that answer with events. */
+  async events(...words: readonly (string | number)[]): Promise<NumberedEvent[]> {
+    const lines = await this.command(...words)
+    return lines.map((line) => {
+      const [, writer, key, sequence] = line.split(' ').map(Number)
+      return { writer: writer!, key: key!, sequence: sequence! }
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#child.endInput()
+    await this.#child.stop()
+  }
+
+  #onLine(line: string): void {
+    const command = this.#commands[0]
+    if (command === undefined) return
+    if (line !== 'ok' && !line.startsWith('failed ')) {
+      command.lines.push(line)
+      return
+    }
+    this.#commands.shift()
+    if (line === 'ok') command.resolve(command.lines)
+    else command.reject(this.#child.failure(line))
+  }
+}
