@@ -153,6 +153,7 @@ test(
     // One reader has finished its segment; what is merged waits for the other's.
     ok(seen.every((id) => id < 70) && merged !== undefined)
     const checkpoint = await orders.group('billing').checkpoint()
+    const before = [...seen]
     const { positions } = parseStreamCut(checkpoint.cuts['shop/orders']!)
     deepStrictEqual([...positions.keys()].toSorted(), [0n, 1n])
     strictEqual(
@@ -164,7 +165,10 @@ test(
     await stuck.close()
     await world.sleep(10_000)
     await reading.stop()
-    deepStrictEqual(perCustomer(seen).flat().length, 100)
     deepStrictEqual(perCustomer(seen), perCustomer(numbered(0, 100).map(({ id }) => id)))
+    await group.reset(checkpoint)
+    const again = await idsOf(group.reader({ until: 'tail' }))
+    strictEqual(again.length + before.length, 100)
+    strictEqual(new Set([...before, ...again]).size, 100)
   }),
 )
