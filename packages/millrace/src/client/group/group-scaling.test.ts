@@ -155,7 +155,10 @@ test(
     const checkpoint = await orders.group('billing').checkpoint()
     const before = [...seen]
     const { positions } = parseStreamCut(checkpoint.cuts['shop/orders']!)
-    deepStrictEqual([...positions.keys()].toSorted((one, two) => Number(one - two)), [0n, 1n])
+    deepStrictEqual(
+      [...positions.keys()].toSorted((one, two) => Number(one - two)),
+      [0n, 1n],
+    )
     strictEqual(
       [...positions].filter(
         ([id, offset]) => offset === store.segment(`shop/orders/${id}.#epoch.0`).data.length,
