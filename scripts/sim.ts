@@ -4,10 +4,11 @@
  */
 import { parseArgs } from 'node:util'
 import { crashes } from '../packages/millrace/src/testing/product/crashes.ts'
+import { groups } from '../packages/millrace/src/testing/product/groups.ts'
 import { simulate, SimulationError } from '../packages/millrace/src/testing/sim/simulate.ts'
 import type { World } from '../packages/millrace/src/testing/sim/world.ts'
 
-const SCENARIOS: Readonly<Record<string, (world: World) => Promise<number>>> = { crashes }
+const SCENARIOS: Readonly<Record<string, (world: World) => Promise<number>>> = { crashes, groups }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,16 +1,14 @@
 /** `millrace read`: the events of a stream, one a line. */
 import { isUtf8 } from 'node:buffer'
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { Command, Option } from 'commander'
-import type { Diagnostic } from '../client/diagnostics.ts'
 import type { Event } from '../client/events.ts'
 import type { Reader } from '../client/reader.ts'
 import type { Store } from '../client/store.ts'
+import { withClientNotes } from './client-notes.ts'
 import { addKeyOptions, type KeyOptions, type KeySelector, keySelector } from './keys.ts'
 import { parseName } from './names.ts'
 import { handle } from './raw-events.ts'
 import { addServerOption, type ServerOption, withStore } from './session.ts'
-import { showCount } from './show.ts'
 import type { Terminal } from './terminal.ts'
 import { parseWhole } from './units.ts'
 
@@ -52,7 +50,9 @@ export function readCommand(terminal: Terminal): Command {
       const { scope, name: stream } = parseName(name)
       const selector = keySelector(options)
       await withStore(options, (store) =>
-        readEvents(terminal, store, `${scope}/${stream}`, { ...options, selector }),
+        withClientNotes(terminal, () =>
+          readEvents(terminal, store, `${scope}/${stream}`, { ...options, selector }),
+        ),
       )
     })
 }
@@ -63,8 +63,6 @@ async function readEvents(terminal: Terminal, store: Store, stream: string, opti
   const { max = Number.POSITIVE_INFINITY } = options
   const signal = AbortSignal.any([terminal.stopSignal(), terminal.outputGone])
   const show = options.json === true ? jsonOf(options.selector) : linesOf
-  const onMessage = (message: unknown): void => report(terminal, message as Diagnostic)
-  subscribe('millrace', onMessage)
   const reader = openReader(store, stream, { ...options, signal })
   let left = max
   try {
@@ -82,7 +80,6 @@ async function readEvents(terminal: Terminal, store: Store, stream: string, opti
     if (!signal.aborted) throw error
   } finally {
     await reader.close()
-    unsubscribe('millrace', onMessage)
   }
 }
 
@@ -126,11 +123,4 @@ function jsonOf(selector: KeySelector | undefined): (events: readonly Event<Uint
     }
     return text
   }
-}
-
-function report(terminal: Terminal, message: Diagnostic): void {
-  if (message.kind === 'events-missed')
-    terminal.note(
-      `Gone before they were read: ${showCount(message.to - message.from, 'byte')} of events in ${message.segment}, truncated`,
-    )
 }

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import type { Store } from '../client/store.ts'
 import type { Writer } from '../client/writer.ts'
+import { withClientNotes } from './client-notes.ts'
 import { CommandError, codeOf, Exit, explain } from './exit.ts'
 import { addKeyOptions, type KeyOptions, type KeySelector, keySelector } from './keys.ts'
 import { LineSplitter } from './lines.ts'
@@ -35,10 +36,9 @@ export function writeCommand(terminal: Terminal): Command {
     .action(async (name: string, options: WriteOptions) => {
       const { scope, name: stream } = parseName(name)
       const selector = keySelector(options)
+      const settings = { stream: `${scope}/${stream}`, selector, json: options.json === true }
       await withStore(options, (store) =>
-        new LineWriter(terminal, { stream: `${scope}/${stream}`, selector, json: options.json === true }).run(
-          store,
-        ),
+        withClientNotes(terminal, () => new LineWriter(terminal, settings).run(store)),
       )
     })
 }
