@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { endOnSignals, within } from './child.ts'
 import { needJava, startJava } from './java.ts'
+import { seededRandom } from './random.ts'
 import { freePorts, ServerProcess, withDirectory } from './server.ts'
 import { type Load, startLoads } from './load.ts'
 
@@ -74,6 +75,9 @@ async function run(directory: string): Promise<undefined> {
       loads.map((load) => load.log),
     )
     await server.stop()
+  } catch (error) {
+    if (!BUG) console.log(`the server said last:\n${server.child.said}`)
+    throw error
   } finally {
     await server.child.kill()
   }
@@ -133,20 +137,10 @@ async function untilAcked(loads: readonly Load[]): Promise<void> {
 async function check(controller: string, logs: readonly string[]): Promise<void> {
   const checking = startJava('Check', [controller, SCOPE, STREAM, ...logs], {
     onLine: (line) => console.log(line),
+    onErrorLine: (line) => console.error(line),
   })
   const status = await within(CHECK_MS_MAX, 'the check ends', checking.ended)
-  if (status !== 0) throw checking.failure(`ended with ${status}`)
-}
-
-/** Numbers from 0 to 1 that the seed decides (mulberry32). */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+  if (status !== 0) throw new Error(`the check ended with ${status}`)
 }
 
 function sleep(ms: number): Promise<void> {

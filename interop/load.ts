@@ -1,6 +1,6 @@
 /** Programs that write while the server is killed, and keep lists of what was sent, acknowledged and read, as Check.java reads them. */
 import { join } from 'node:path'
-import type { Child } from './child.ts'
+import { Child } from './child.ts'
 import { startJava } from './java.ts'
 
 export interface Load {
@@ -23,24 +23,34 @@ export interface LoadOptions {
   readonly seed: number
 }
 
-/** One of each language there is. */
+/** One of each language. */
 export function startLoads(options: LoadOptions): Load[] {
-  return [new JavaLoad(options)]
+  const java = new ProgramLoad('the Java client', join(options.directory, 'java'), (log, onLine) =>
+    startJava('Acked', argumentsOf(options, log), { onLine }),
+  )
+  const program = join(import.meta.dirname, 'acked.ts')
+  const typescript = new ProgramLoad('our client', join(options.directory, 'typescript'), (log, onLine) => {
+    const args = [program, ...argumentsOf(options, log)]
+    return new Child({ name: 'acked.ts', command: process.execPath, args, onLine })
+  })
+  return [java, typescript]
 }
 
-class JavaLoad implements Load {
-  readonly name = 'the Java client'
+function argumentsOf({ controller, scope, stream, seed }: LoadOptions, log: string): string[] {
+  return [controller, scope, stream, log, `${seed}`]
+}
+
+class ProgramLoad implements Load {
+  readonly name: string
   readonly log: string
   acked = 0
   readonly #child: Child
   #wake: () => void = () => undefined
 
-  constructor(options: LoadOptions) {
-    const { controller, scope, stream, directory, seed } = options
-    this.log = join(directory, 'java')
-    this.#child = startJava('Acked', [controller, scope, stream, this.log, `${seed}`], {
-      onLine: (line) => this.#onLine(line),
-    })
+  constructor(name: string, log: string, start: (log: string, onLine: (line: string) => void) => Child) {
+    this.name = name
+    this.log = log
+    this.#child = start(log, (line) => this.#onLine(line))
   }
 
   async nextAck(): Promise<void> {

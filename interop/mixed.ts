@@ -13,6 +13,7 @@ export const mixedCases: readonly Case[] = [
     name: 'mixed: a group made in TypeScript, shared by readers that come and go',
     run: () => shared('typescript'),
   },
+  { name: 'mixed: what TypeScript readers record by themselves does not disturb Java', run: recorded },
   { name: 'mixed: Java goes on where a killed TypeScript reader had recorded', run: killed },
   { name: 'mixed: checkpoints and resets, made in either language, reach all readers', run: checkpoints },
   { name: 'mixed: a Java reader that is gone blocks nothing but its segments', run: abandoned },
@@ -194,7 +195,7 @@ async function eventually(what: string, holds: () => Promise<boolean>): Promise<
 
 async function shared(maker: 'java' | 'typescript'): Promise<void> {
   await scene(async ({ orders, group, java, ledger }) => {
-    if (maker === 'java') await java.ask('create')
+    if (maker === 'java') await java.ask('create', '2000')
     const first = read(group.reader({ id: 'ts-1' }), 'ts-1', ledger)
     await write(orders, 0, 1000)
     await java.ask('open', 'java-1')
@@ -220,10 +221,35 @@ async function shared(maker: 'java' | 'typescript'): Promise<void> {
   })
 }
 
+/** Without checkpoints, which would record the positions, too. */
+async function recorded(): Promise<void> {
+  await scene(async ({ orders, group, java, ledger }) => {
+    await java.ask('create', '600000')
+    const reading = read(group.reader({ id: 'ts-1' }), 'ts-1', ledger)
+    await pause(500)
+    await java.ask('open', 'java-1')
+    await eventually('both readers have a share', async () => /java-1=[1-7]/.test(await java.ask('shares')))
+    await write(orders, 0, 20_000, 30)
+    await ledger.until(20_000)
+    await pause(6000)
+    const shares = await java.ask('shares')
+    // Java's reader has recorded nothing yet, ours all that it has read.
+    const { bytes } = await group.lag()
+    assert(bytes < 20_000 * 24, `${bytes} of ${20_000 * 24} bytes are not recorded`)
+    await write(orders, 20_000, 1000)
+    await ledger.until(21_000)
+    assert.equal(await java.ask('shares'), shares)
+    await java.ask('close', 'java-1')
+    await reading.close()
+    assert.deepEqual(ledger.repeated, [], 'no event comes twice')
+    assert.deepEqual(await group.lag(), { bytes: 0, readers: [] })
+  })
+}
+
 /** A reader in a process of its own, so that it can be killed. */
 async function killed(): Promise<void> {
   await scene(async ({ uri, orders, group, java, ledger }) => {
-    await java.ask('create')
+    await java.ask('create', '2000')
     const child = new Child({
       name: 'the reader',
       command: process.execPath,
@@ -251,7 +277,7 @@ async function killed(): Promise<void> {
 
 async function checkpoints(): Promise<void> {
   await scene(async ({ orders, group, java, ledger }) => {
-    await java.ask('create')
+    await java.ask('create', '2000')
     await write(orders, 0, 1000)
     const reading = read(group.reader({ id: 'ts-1' }), 'ts-1', ledger)
     await java.ask('open', 'java-1')

@@ -1,13 +1,7 @@
 /** The Java client at the other end of a line: it is told commands and answers in lines, as Peer.java says. */
 import type { Child } from './child.ts'
 import { startJava } from './java.ts'
-
-/** As both sides know an event. */
-export interface NumberedEvent {
-  readonly writer: number
-  readonly key: number
-  readonly sequence: number
-}
+import type { NumberedEvent } from './numbered.ts'
 
 interface Command {
   readonly lines: string[]

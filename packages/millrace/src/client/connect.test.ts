@@ -1,7 +1,10 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -72,6 +75,21 @@ test('nobody there, and what is no address, are said at once', async () => {
   await rejects(connect('localhost:9090'), failsWith('invalid-argument', /write tcp:\/\/host:port/))
   const reason = new Error('no time')
   await rejects(connect(uri, { signal: AbortSignal.abort(reason) }), reason)
+})
+
+test('a controller that answers with a failure is one that answers', async () => {
+  const server = createServer()
+  server.on('stream', (stream) => {
+    stream.respond(
+      { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '2' },
+      { endStream: true },
+    )
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const store = await connect(`tcp://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  await store.close()
+  server.close()
 })
 
 test('an idle store does not keep the process alive', async () => {

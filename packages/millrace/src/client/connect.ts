@@ -19,11 +19,17 @@ export async function connect(uri: string, options: ConnectOptions = {}): Promis
   try {
     await orAborted(controller.getControllerServerList({}, { signal: options.signal }), options.signal)
   } catch (error) {
+    // Who answers is there. Pravega in one process, for one, has no list of its controllers to answer with.
+    if (error instanceof ControllerError && error.code !== 'unavailable') return storeOf(controller)
     await controller.close()
-    if (error instanceof ControllerError && error.code === 'unavailable')
+    if (error instanceof ControllerError)
       throw new MillraceError('unavailable', `No controller answers at ${uri}`, { cause: error })
     throw error
   }
+  return storeOf(controller)
+}
+
+function storeOf(controller: ControllerClient): Store {
   return createStore({ host: nodeHost(), controller, report: nodeReport })
 }
 

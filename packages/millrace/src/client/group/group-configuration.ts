@@ -87,9 +87,11 @@ export async function startOf(
 function endSegmentsOf({ endingStreamCuts }: GroupConfig): ReadonlyMap<string, number> {
   const ends = new Map<string, number>()
   for (const cut of endingStreamCuts.values()) {
-    for (const [id, offset] of cut?.positions ?? []) {
-      // A segment that is to be read to its end needs no entry.
-      if (cut !== undefined && offset >= 0) ends.set(segmentNameOfId(cut.scope, cut.stream, id), offset)
+    if (cut === undefined) continue
+    for (const [id, offset] of cut.positions) {
+      const segment = segmentNameOfId(cut.scope, cut.stream, id)
+      // To the end of the segment, and not on behind it.
+      ends.set(segment, offset < 0 ? Number.POSITIVE_INFINITY : offset)
     }
   }
   return ends

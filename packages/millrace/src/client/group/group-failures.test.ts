@@ -1,10 +1,12 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
+import { deepStrictEqual, notStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { type GroupScene, groupScene, idsOf, numbered, type Order, run } from '../../testing/group-scene.ts'
 import type { Server } from '../../server/server.ts'
 import { groupState } from '../../testing/group-state.ts'
+import { UUID_ZERO } from '../../protocol/uuid.ts'
 import { type ErrorCode, isMillraceError } from '../errors.ts'
 import type { Event } from '../events.ts'
+import { newGroupConfig } from './group-configuration.ts'
 
 function failsWith(code: ErrorCode, message?: RegExp) {
   return (error: unknown): boolean =>
@@ -258,5 +260,42 @@ test(
     await server.start()
     // The group does not know that the reader is gone.
     strictEqual((await orders.group('billing').lag()).readers.length, 1)
+  }),
+)
+
+test(
+  'trap 68: a group that only its stream knows is read, gets an id by a reset, and can be deleted',
+  scene(1, async ({ embedded, client, ordersOf }) => {
+    const orders = ordersOf(client('one').store)
+    await orders.writeAll(numbered(0, 5))
+    const controller = embedded().server.connectController()
+    const made = async (): Promise<void> => {
+      await controller.createStream({
+        streamInfo: { scope: 'shop', stream: '_RGold' },
+        scalingPolicy: { scaleType: 0, targetRate: 0, scaleFactor: 0, minNumSegments: 1 },
+        timestampAggregationTimeout: 0n,
+        rolloverSizeBytes: 0n,
+      })
+      const state = await groupState(embedded(), 'shop/old')
+      const config = { ...newGroupConfig('shop/orders', undefined, UUID_ZERO), generation: -1 }
+      await state.initialize({
+        kind: 'start',
+        config,
+        segments: new Map([['shop/orders/0.#epoch.0', { offset: 0, range: undefined }]]),
+        endSegments: new Map(),
+        updatingConfig: false,
+      })
+    }
+    await made()
+    const old = orders.group('old')
+    deepStrictEqual(await idsOf(old.reader({ until: 'tail' })), [0, 1, 2, 3, 4])
+    await old.reset('head')
+    const { state } = await groupState(embedded(), 'shop/old')
+    notStrictEqual(state.config.groupId, UUID_ZERO)
+    deepStrictEqual(await idsOf(old.reader({ until: 'tail' })), [0, 1, 2, 3, 4])
+    await old.delete()
+    await made()
+    await old.delete()
+    await rejects(old.lag(), failsWith('group-not-found'))
   }),
 )

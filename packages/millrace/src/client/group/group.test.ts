@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, rejects, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseStreamCut } from '../../protocol/stream-cut.ts'
 import type { Server } from '../../server/server.ts'
 import { type GroupScene, groupScene, idsOf, numbered, type Order, run } from '../../testing/group-scene.ts'
 import { groupState } from '../../testing/group-state.ts'
@@ -103,6 +104,35 @@ test(
       break
     }
     deepStrictEqual(await idsOf(billing.reader({ until: 'tail' })), [8, 9])
+  }),
+)
+
+test(
+  'a group that Java bounded by a cut ends its readers there',
+  scene(2, async ({ orders, embedded }) => {
+    await orders.writeAll(numbered(0, 20))
+    const { positions } = parseStreamCut(await orders.cut('tail'))
+    await orders.writeAll(numbered(20, 30))
+    const streamInfo = { scope: 'shop', stream: 'orders' }
+    await embedded()
+      .server.connectController()
+      .createReaderGroup({
+        scope: 'shop',
+        readerGroupName: 'bounded',
+        groupRefreshTimeMillis: 3000n,
+        automaticCheckpointIntervalMillis: -1n,
+        maxOutstandingCheckpointRequest: 3,
+        retentionType: 0,
+        generation: 0n,
+        readerGroupId: '00000000-0000-4000-8000-000000000001',
+        startingStreamCuts: [{ streamInfo, cut: new Map() }],
+        endingStreamCuts: [{ streamInfo, cut: positions }],
+        rolloverSizeBytes: 0n,
+      })
+    const bounded = orders.group('bounded')
+    deepStrictEqual((await idsOf(bounded.reader())).toSorted(byNumber), [...Array(20).keys()])
+    deepStrictEqual(await idsOf(bounded.reader()), [])
+    deepStrictEqual(await bounded.lag(), { bytes: 0, readers: [] })
   }),
 )
 

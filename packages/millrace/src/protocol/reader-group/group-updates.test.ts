@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual, throws } from 'node:assert/strict'
+import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeVersioned } from '../java-serializer.ts'
 import { showUuid, UUID_ZERO } from '../uuid.ts'
@@ -93,4 +93,33 @@ test('events that are none of a reader group are refused', () => {
   ]
   for (const [payload, message] of cases)
     throws(() => decodeGroupChange(payload), { code: 'malformed', message })
+})
+
+test("the end of a segment as the end of a group is Java's greatest long, which is no offset", () => {
+  const config = {
+    automaticCheckpointIntervalMs: -1,
+    groupRefreshTimeMs: 3000,
+    maxOutstandingCheckpointRequests: 3,
+    retention: 0,
+    generation: 0,
+    groupId: UUID_ZERO,
+    startingStreamCuts: new Map(),
+    endingStreamCuts: new Map(),
+  }
+  const start = {
+    kind: 'start',
+    config,
+    segments: new Map(),
+    endSegments: new Map([
+      [SEGMENT, Number.POSITIVE_INFINITY],
+      ['shop/orders/1.#epoch.0', 7],
+    ]),
+    updatingConfig: false,
+  } as const
+  const bytes = encodeGroupUpdate(start)
+  ok(bytes.includes(Buffer.from('7fffffffffffffff', 'hex')))
+  deepStrictEqual(decodeGroupUpdate(bytes), start)
+  const at = bytes.indexOf(Buffer.from('7fffffffffffffff', 'hex'))
+  bytes.writeBigInt64BE(2n ** 60n, at)
+  throws(() => decodeGroupUpdate(bytes), /outside of ±2\^53/)
 })

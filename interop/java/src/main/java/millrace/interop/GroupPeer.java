@@ -30,7 +30,7 @@ import java.util.concurrent.TimeUnit;
  * input and answers with {@code ok}, and what was asked for, or {@code failed} with a reason.
  *
  * <pre>
- * create                makes the group, from the head of the stream
+ * create MS             makes the group, from the head of the stream, with a checkpoint so often
  * open READER           starts a reader, which tells every event: event READER WRITER KEY SEQUENCE
  * close READER          closes it
  * abandon READER        stops it without closing it
@@ -86,7 +86,7 @@ public final class GroupPeer {
     private String obey(String[] words) throws Exception {
         switch (words[0]) {
             case "create":
-                groups.createReaderGroup(group, config().stream(stream).build());
+                groups.createReaderGroup(group, config(Long.parseLong(words[1])).stream(stream).build());
                 return "";
             case "open":
                 ReaderThread reader = new ReaderThread(words[1]);
@@ -119,15 +119,15 @@ public final class GroupPeer {
                 return checkpoint.asImpl().getPositions().get(stream).asText();
             case "reset":
                 StreamCut cut = words[1].equals("head") ? StreamCut.UNBOUNDED : StreamCut.from(words[1]);
-                shared.resetReaderGroup(config().stream(stream, cut).build());
+                shared.resetReaderGroup(config(2_000).stream(stream, cut).build());
                 return "";
             default:
                 throw new IllegalArgumentException("no such command: " + words[0]);
         }
     }
 
-    private static ReaderGroupConfig.ReaderGroupConfigBuilder config() {
-        return ReaderGroupConfig.builder().automaticCheckpointIntervalMillis(2_000).groupRefreshTimeMillis(500);
+    private static ReaderGroupConfig.ReaderGroupConfigBuilder config(long checkpointIntervalMs) {
+        return ReaderGroupConfig.builder().automaticCheckpointIntervalMillis(checkpointIntervalMs).groupRefreshTimeMillis(500);
     }
 
     private final class ReaderThread extends Thread {
