@@ -22,6 +22,8 @@ export interface SessionRecord extends Machine {
   readonly warmupMs: number
   readonly measureMs: number
   readonly pairs: number
+  /** How many processes wanted to run during the minute before it, on average. */
+  readonly load: number
 }
 
 /** What the disk can do, at one moment of the session. */
@@ -40,7 +42,7 @@ export interface RunRecord extends Omit<ClientResult, 'acknowledged'> {
   readonly durability: Durability
   readonly pair: number
   readonly parameters: Workload
-  /** Of the machine during the minute before: above 0.5 something else was running. */
+  /** During the minute before; most of it is what the session itself ran then. */
   readonly load: number
   readonly serverCpuSeconds: number
   readonly serverCpuSecondsPerMillionEvents: number
@@ -126,7 +128,7 @@ function round(_name: string, value: unknown): unknown {
 function describe(record: ResultRecord): string {
   switch (record.record) {
     case 'session':
-      return `${record.processor}, ${record.cores} cores, ${record.memoryGiB} GiB, ${record.fileSystem}, Linux ${record.kernel}, Node ${record.node.slice(1)}, commit ${record.commit}`
+      return `${record.processor}, ${record.cores} cores, ${record.memoryGiB} GiB, ${record.fileSystem}, Linux ${record.kernel}, Node ${record.node.slice(1)}, commit ${record.commit}, load ${record.load.toFixed(1)}`
     case 'limits':
       return `disk  sync p50 ${ms(record.syncMs.p50)} p99 ${ms(record.syncMs.p99)}, through the host p50 ${ms(record.hostSyncMs.p50)} p99 ${ms(record.hostSyncMs.p99)}, 1 MiB synced ${record.syncedMegabytesPerSecond.toFixed(0)} MB/s, load ${record.load.toFixed(1)}`
     case 'run':
@@ -149,7 +151,6 @@ function describeRun(run: RunRecord): string {
       ? []
       : [`read p50 ${ms(run.endToEndMs.p50)} p99 ${ms(run.endToEndMs.p99)}`]),
     `server ${run.serverCpuSecondsPerMillionEvents.toFixed(1)} s/M ${run.serverMiBPeak.toFixed(0)} MiB`,
-    ...(run.load > 0.5 ? [`load ${run.load.toFixed(1)}`] : []),
     ...(run.problem === undefined ? [] : [`WRONG: ${run.problem}`]),
   ]
   return parts.join('  ')

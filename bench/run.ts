@@ -4,7 +4,7 @@ import { measureCrash } from './crash.ts'
 import { endOnSignals } from './child.ts'
 import { CACHE } from './directories.ts'
 import { measureIdle } from './idle.ts'
-import { describeCommit, describeMachine, freeGigabytes, hasProcFs } from './machine.ts'
+import { describeCommit, describeMachine, freeGigabytes, hasProcFs, loadNow } from './machine.ts'
 import { measureMemory } from './memory.ts'
 import { measureOpening } from './opening.ts'
 import { type Options, type Part, readOptions, USAGE, UsageError } from './options.ts'
@@ -18,6 +18,8 @@ import { WORKLOADS, type WorkloadName } from './workload.ts'
 /** A run at full speed keeps all it writes until it ends. */
 const GIGABYTES = 25
 const FULL_GIGABYTES = 60
+/** A machine that does nothing else. */
+const QUIET_LOAD_MAX = 0.5
 
 async function main(args: readonly string[]): Promise<number> {
   let options: Options
@@ -75,10 +77,15 @@ function obstacleTo(options: Options): string | undefined {
 
 function begin(options: Options): Results {
   const at = new Date().toISOString()
+  const load = loadNow()
   const commit = describeCommit()
   const results = new Results({ path: options.out, at, commit })
   const { warmupMs, measureMs, pairs } = options
-  results.add({ record: 'session', at, commit, warmupMs, measureMs, pairs, ...describeMachine(CACHE) })
+  results.add({ record: 'session', at, commit, warmupMs, measureMs, pairs, load, ...describeMachine(CACHE) })
+  if (load > QUIET_LOAD_MAX)
+    console.log(
+      `Something else is running (load ${load.toFixed(1)}): these figures will not be worth keeping`,
+    )
   return results
 }
 
