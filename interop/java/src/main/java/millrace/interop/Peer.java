@@ -23,8 +23,11 @@ import java.io.PrintWriter;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * {@code Peer URI [COMMAND...]}: the Java client as somebody else's counterpart. Without a command it takes one from each line of
@@ -115,16 +118,20 @@ public final class Peer {
         int bytes = Integer.parseInt(words[6]);
         try (EventStreamClientFactory events = EventStreamClientFactory.withScope(words[1], config);
                 EventStreamWriter<byte[]> writer = events.createEventWriter(words[2], Fixture.BYTES, EventWriterConfig.builder().build())) {
+            List<CompletableFuture<Void>> acks = new ArrayList<>();
             for (int i = 0; i < count; i++) {
                 int key = i % keys;
                 int sequence = i / keys;
-                writer.writeEvent(Numbered.keyName(key), Numbered.event(id, key, sequence, bytes)).thenRun(() -> {
+                acks.add(writer.writeEvent(Numbered.keyName(key), Numbered.event(id, key, sequence, bytes)).thenRun(() -> {
                     synchronized (out) {
                         out.println("acked " + id + " " + key + " " + sequence);
                     }
-                });
+                }));
             }
-            writer.flush();
+            // Not by a flush, which may end before the last futures do.
+            for (CompletableFuture<Void> ack : acks) {
+                ack.get();
+            }
         }
     }
 
