@@ -30,7 +30,7 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-export class Child {
+export class Child implements AsyncDisposable {
   readonly name: string
   readonly startedAtMs: number
   readonly #process: ChildProcess
@@ -134,6 +134,10 @@ export class Child {
     const timer = setTimeout(() => this.kill('SIGKILL'), STOP_MS_MAX)
     await this.#ended
     clearTimeout(timer)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
   }
 
   /** Waits for its end; rejects unless that is a good one. */

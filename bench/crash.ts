@@ -1,7 +1,7 @@
 /** A server is killed under load and started again at once: how long its clients wait, and whether anything is missing. */
 import { setTimeout } from 'node:timers/promises'
 import { ownProgram } from './child.ts'
-import { makeDirectory, removeDirectory } from './directories.ts'
+import { temporaryDirectory } from './directories.ts'
 import { MillraceServer } from './millrace.ts'
 import { freePorts } from './ports.ts'
 import { median, type Results } from './results.ts'
@@ -21,21 +21,20 @@ export async function measureCrash(results: Results): Promise<void> {
 }
 
 async function crashOnce(): Promise<number> {
-  const directory = makeDirectory('crash')
+  using temporary = temporaryDirectory('crash')
   const [controllerPort = 0, segmentStorePort = 0] = await freePorts(2)
-  const options = { directory, controllerPort, segmentStorePort }
-  const before = await MillraceServer.start(options)
+  const options = { directory: temporary.path, controllerPort, segmentStorePort }
+  await using before = await MillraceServer.start(options)
   const streams = { load: 'crash-load', probe: 'crash-probe' }
   const names = { uri: before.uri, loadStream: streams.load, probeStream: streams.probe }
-  const client = ownProgram('outage.ts', toArguments(names))
+  await using client = ownProgram('outage.ts', toArguments(names))
   await client.event('loaded', MS_MAX)
   // The load goes on while the server dies.
   await setTimeout(AFTERWARDS_MS / 4)
   client.forget()
   const killedAtMs = performance.now()
-  before.child.kill('SIGKILL')
-  await before.child.ended()
-  const server = await MillraceServer.start(options)
+  await before.kill()
+  await using server = await MillraceServer.start(options)
   const resumed = await client.event('resumed', MS_MAX)
   await setTimeout(AFTERWARDS_MS)
   client.tell('stop')
@@ -46,7 +45,5 @@ async function crashOnce(): Promise<number> {
     const { problem } = await check(where, [Number(result[kind])])
     if (problem !== undefined) throw new Error(`After the crash something is wrong in ${stream}: ${problem}`)
   }
-  await server.stop()
-  removeDirectory(directory)
   return resumed.atMs - killedAtMs
 }

@@ -19,6 +19,12 @@ export function makeDirectory(purpose: string): string {
   return directory
 }
 
+/** A new directory for as long as a block runs. */
+export function temporaryDirectory(purpose: string): Disposable & { readonly path: string } {
+  const path = makeDirectory(purpose)
+  return { path, [Symbol.dispose]: () => removeDirectory(path) }
+}
+
 export function removeDirectory(directory: string): void {
   rmSync(directory, { recursive: true, force: true })
   made.delete(directory)

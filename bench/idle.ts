@@ -20,7 +20,7 @@ const BUILDS: readonly (readonly [build: Build, name: string])[] = [
 export async function measureIdle(results: Results): Promise<void> {
   await buildPackage()
   for (const [build, name] of BUILDS) {
-    const server = await MillraceServer.start({ build, metrics: false })
+    await using server = await MillraceServer.start({ build, metrics: false })
     await setTimeout(SETTLE_MS)
     const unusedBytes = server.usage().residentBytes
     await useOnce(server.uri)
@@ -28,7 +28,6 @@ export async function measureIdle(results: Results): Promise<void> {
     const before = server.usage()
     await setTimeout(WATCH_MS)
     const after = server.usage()
-    await server.stop()
     const seconds = WATCH_MS / 1000
     const figure = (what: string, unit: string, value: number): void =>
       results.add({ record: 'figure', part: 'idle', name: `${what}, ${name}`, unit, value })

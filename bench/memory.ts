@@ -18,15 +18,15 @@ const BEFORE_READERS_MS = 3000
 const WATCH_MS = 250
 
 export async function measureMemory(results: Results, options: Options): Promise<void> {
-  const server = await MillraceServer.start({ flags: ['--memory', `${MEMORY_MIB}MiB`] })
+  await using server = await MillraceServer.start({ flags: ['--memory', `${MEMORY_MIB}MiB`] })
   const scope = 'bench'
   const stream = 'memory'
   const workload = WORKLOADS.P4.ts
   const measureMs = Math.max(LOAD_MS, options.measureMs)
   const spec = { ...workload, uri: server.uri, scope, stream, warmupMs: BEFORE_READERS_MS, measureMs }
-  const load = ownProgram('client.ts', toArguments(spec))
+  await using load = ownProgram('client.ts', toArguments(spec))
   await load.event('measuring', START_MS_MAX)
-  const readers = stalledReaders(server, { scope, stream, segments: workload.segments })
+  await using readers = stalledReaders(server, { scope, stream, segments: workload.segments })
   await readers.event('stalled', START_MS_MAX)
   const resident: number[] = []
   const watching = load.event('measured', LOAD_MS_MAX)
@@ -43,8 +43,6 @@ export async function measureMemory(results: Results, options: Options): Promise
   const { megabytesPerSecond } = await load.event('result', START_MS_MAX)
   const peakMiB = server.usage().residentBytesPeak / MIB
   await load.finish(START_MS_MAX)
-  await readers.stop()
-  await server.stop()
   results.add({
     record: 'figure',
     part: 'memory',

@@ -22,7 +22,7 @@ export interface Counts {
 }
 
 /** A server under test, whoever has written it. */
-export interface Target {
+export interface Target extends AsyncDisposable {
   readonly uri: string
   /** By name, as results show them. */
   usage(): Usage
@@ -136,6 +136,10 @@ export class MillraceServer implements Target {
     await this.child.stop()
     if (this.#directory !== undefined) removeDirectory(this.#directory)
   }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
 }
 
 /** The server that acknowledges and keeps nothing. */
@@ -143,14 +147,16 @@ export async function startSink(): Promise<Target> {
   const directory = makeDirectory('sink')
   const child = ownProgram('sink.ts', [join(directory, 'store')])
   const ready = await child.event('ready', READY_MS_MAX)
+  const stop = async (): Promise<void> => {
+    await child.stop()
+    removeDirectory(directory)
+  }
   return {
     uri: String(ready['controller']),
     usage: () => usageOf([child.pid]),
     counts: async () => undefined,
     profile: async () => undefined,
-    stop: async () => {
-      await child.stop()
-      removeDirectory(directory)
-    },
+    stop,
+    [Symbol.asyncDispose]: stop,
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { buildPackage } from './build.ts'
 import { ownProgram } from './child.ts'
-import { makeDirectory, ROOT, removeDirectory } from './directories.ts'
+import { ROOT, temporaryDirectory } from './directories.ts'
 import { median, type Results } from './results.ts'
 
 const TIMES = 10
@@ -23,10 +23,12 @@ export async function measureOpening(results: Results): Promise<void> {
 }
 
 async function openOnce(path: string): Promise<number> {
-  const directory = makeDirectory('open')
-  const child = ownProgram('open-once.ts', [pathToFileURL(join(ROOT, path)).href, join(directory, 'store')])
+  using directory = temporaryDirectory('open')
+  await using child = ownProgram('open-once.ts', [
+    pathToFileURL(join(ROOT, path)).href,
+    join(directory.path, 'store'),
+  ])
   const { tookMs } = await child.event('read', MS_MAX)
   await child.finish(MS_MAX)
-  removeDirectory(directory)
   return Number(tookMs)
 }

@@ -67,6 +67,7 @@ export async function startPravega(): Promise<Target> {
       counts: async () => undefined,
       profile: async () => undefined,
       stop,
+      [Symbol.asyncDispose]: stop,
     }
   } catch (error) {
     await stop()

@@ -1,7 +1,7 @@
 /** P12: a server is killed with a gigabyte in its log, and is started again with nothing of it in the page cache. */
 import { connect } from 'millrace'
 import { ownProgram } from './child.ts'
-import { makeDirectory, removeDirectory } from './directories.ts'
+import { temporaryDirectory } from './directories.ts'
 import { dropPageCache } from './machine.ts'
 import { MillraceServer } from './millrace.ts'
 import type { Options } from './options.ts'
@@ -20,15 +20,16 @@ const MANY_SEGMENTS_EACH = 1000
 const MS_MAX = 300_000
 
 export async function measureRestart(results: Results, options: Options): Promise<void> {
-  const directory = makeDirectory('restart')
-  const before = await MillraceServer.start({ directory })
+  using temporary = temporaryDirectory('restart')
+  const directory = temporary.path
+  await using before = await MillraceServer.start({ directory })
   if (options.full) await makeManySegments(before.uri)
   const acknowledged = await fill(before.uri)
   await before.kill()
   const cold = dropPageCache()
-  const client = ownProgram('first.ts', toArguments({ scope: SCOPE, stream: STREAM }))
+  await using client = ownProgram('first.ts', toArguments({ scope: SCOPE, stream: STREAM }))
   await client.event('waiting', MS_MAX)
-  const server = await MillraceServer.start({ directory })
+  await using server = await MillraceServer.start({ directory })
   client.tell(server.uri)
   const sinceStart = async (event: string): Promise<number> =>
     (await client.event(event, MS_MAX)).atMs - server.child.startedAtMs
@@ -40,8 +41,6 @@ export async function measureRestart(results: Results, options: Options): Promis
     { uri: server.uri, scope: SCOPE, stream: STREAM, eventBytes: EVENT_BYTES },
     acknowledged,
   )
-  await server.stop()
-  removeDirectory(directory)
   if (problem !== undefined) throw new Error(`After the restart something is wrong: ${problem}`)
   const figure = (name: string, unit: string, value: number): void =>
     results.add({ record: 'figure', part: 'P12', name, unit, value, cold, segments: segmentsOf(options) })
@@ -72,7 +71,7 @@ async function fill(uri: string): Promise<readonly number[]> {
     segments: SEGMENTS,
     events: EVENTS,
   }
-  const child = ownProgram('fill.ts', toArguments(values))
+  await using child = ownProgram('fill.ts', toArguments(values))
   const { acknowledged } = await child.event('filled', MS_MAX)
   await child.finish(MS_MAX)
   return acknowledged as number[]

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Child, ownProgram } from './child.ts'
 import type { ClientResult } from './client.ts'
-import { CACHE, makeDirectory, removeDirectory } from './directories.ts'
+import { CACHE } from './directories.ts'
 import { buildJava, javaCommand } from './java.ts'
 import { measureDisk } from './limits.ts'
 import { dropPageCache, loadNow, settleDisk } from './machine.ts'
@@ -53,10 +53,8 @@ async function runOurs(
   options: PairOptions,
 ): Promise<void> {
   const { pair, profile } = options
-  const directory = makeDirectory('disk')
   const load = loadNow()
-  results.add({ record: 'limits', pair, load, ...(await measureDisk(directory, DISK_MS)) })
-  removeDirectory(directory)
+  results.add({ record: 'limits', pair, load, ...(await measureDisk(CACHE, DISK_MS)) })
   for (const workload of names) {
     for (const client of options.clients) {
       const measure = (target: TargetName, start: () => Promise<Target>): Promise<void> =>
@@ -114,7 +112,11 @@ async function runOnce(server: Target, run: Run): Promise<RunRecord> {
   const load = loadNow()
   const profileName = join(PROFILES, `${run.workload}-${run.target}-${run.client}`)
   if (run.profile) mkdirSync(PROFILES, { recursive: true })
-  const child = startClient(run.client, spec, run.profile ? `${profileName}-client.cpuprofile` : undefined)
+  await using child = startClient(
+    run.client,
+    spec,
+    run.profile ? `${profileName}-client.cpuprofile` : undefined,
+  )
   await child.event('measuring', START_MS_MAX + warmupMs)
   const profiling = run.profile ? await server.profile() : undefined
   const before = await snapshot(server, child)
@@ -220,7 +222,7 @@ export async function check(
 ): Promise<Checked> {
   const { uri, scope, stream, eventBytes } = where
   const values = { uri, scope, stream, eventBytes, acknowledged: acknowledged.join(',') }
-  const child = ownProgram('check.ts', toArguments(values))
+  await using child = ownProgram('check.ts', toArguments(values))
   const checked = (await child.event('checked', CHECK_MS_MAX)) as unknown as Checked
   await child.finish(END_MS_MAX)
   return checked

@@ -33,5 +33,7 @@ for (let index = 0; index < Number(count); index++) {
     )
   sockets.push(socket)
 }
+// Sockets that nobody reads from do not keep a process.
+setInterval(() => undefined, 60_000)
 await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))))
 process.stdout.write('{"event":"stalled"}\n')

@@ -14,9 +14,8 @@ export async function measureStart(results: Results): Promise<void> {
   for (const [build, name] of BUILDS) {
     const values: number[] = []
     for (let time = 0; time < TIMES; time++) {
-      const server = await MillraceServer.start({ build, metrics: false })
+      await using server = await MillraceServer.start({ build, metrics: false })
       values.push(server.readyMs)
-      await server.stop()
     }
     results.add({ record: 'figure', part: 'start', name, unit: 'ms', value: median(values), values })
   }
