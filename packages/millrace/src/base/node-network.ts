@@ -76,6 +76,8 @@ function connect(address: Address, options?: { signal?: AbortSignal | undefined 
   const signal = options?.signal
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
+    let connection: NodeConnection | undefined
+    let early: Buffer[] = []
     const socket = net.connect({
       host: address.host,
       port: address.port,
@@ -83,6 +85,16 @@ function connect(address: Address, options?: { signal?: AbortSignal | undefined 
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
+      // Else each read of a few bytes would take, and give back, a buffer of 64 KiB.
+      onread: {
+        buffer: readBuffer,
+        callback: (length, bytes) => {
+          const chunk = Buffer.from(bytes.subarray(0, length))
+          if (connection === undefined) early.push(chunk)
+          else connection.receive(chunk)
+          return true
+        },
+      },
     })
     const settle = (): void => {
       signal?.removeEventListener('abort', onAbort)
@@ -96,7 +108,9 @@ function connect(address: Address, options?: { signal?: AbortSignal | undefined 
     }
     const onConnect = (): void => {
       settle()
-      resolve(new NodeConnection(socket))
+      connection = new NodeConnection(socket, early)
+      early = []
+      resolve(connection)
     }
     const onError = (error: NodeJS.ErrnoException): void => {
       settle()
@@ -108,6 +122,9 @@ function connect(address: Address, options?: { signal?: AbortSignal | undefined 
   })
 }
 
+/** Shared by all connections: what a read brings is copied out at once. */
+const readBuffer: Buffer = Buffer.allocUnsafeSlow(64 * 1024)
+
 interface Queued {
   readonly data: Uint8Array
   readonly release: (() => void) | undefined
@@ -118,6 +135,8 @@ class NodeConnection implements Connection {
   readonly remote: Address
   readonly #socket: net.Socket
   #handler: ConnectionHandler | undefined
+  /** What came before `start`. */
+  #early: Buffer[] | undefined
   #queue: Queued[] = []
   #unsentBytes = 0
   #drainOwed = false
@@ -128,8 +147,10 @@ class NodeConnection implements Connection {
   #error: Error | undefined
   #closed = false
 
-  constructor(socket: net.Socket) {
+  /** `early` are bytes that have come already; undefined for a socket that hands its bytes out as events. */
+  constructor(socket: net.Socket, early?: Buffer[]) {
     this.#socket = socket
+    this.#early = early
     this.local = { host: plain(socket.localAddress), port: socket.localPort ?? 0 }
     this.remote = { host: plain(socket.remoteAddress), port: socket.remotePort ?? 0 }
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -156,11 +177,24 @@ class NodeConnection implements Connection {
       nodeClock.defer(() => handler.closed(this.#error))
       return
     }
-    this.#socket.on('data', (chunk: Buffer) => {
-      if (!this.#finishing) handler.data(chunk)
-    })
+    if (this.#early === undefined) this.#socket.on('data', (chunk: Buffer) => this.receive(chunk))
+    else if (this.#early.length > 0) nodeClock.defer(() => this.#deliverEarly())
     if (this.#paused) this.#socket.pause()
     else this.#socket.resume()
+  }
+
+  receive(chunk: Buffer): void {
+    if (this.#finishing) return
+    if (this.#handler === undefined || (this.#early !== undefined && this.#early.length > 0)) {
+      this.#early?.push(chunk)
+      return
+    }
+    this.#handler.data(chunk)
+  }
+
+  #deliverEarly(): void {
+    while (this.#early !== undefined && this.#early.length > 0 && !this.#finishing && !this.#paused)
+      this.#handler?.data(this.#early.shift()!)
   }
 
   write(data: Uint8Array, release?: () => void): boolean {
@@ -183,6 +217,7 @@ class NodeConnection implements Connection {
 
   resume(): void {
     this.#paused = false
+    if (this.#early !== undefined && this.#early.length > 0) nodeClock.defer(() => this.#deliverEarly())
     if (this.#handler !== undefined) this.#socket.resume()
   }
 

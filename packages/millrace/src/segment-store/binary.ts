@@ -14,7 +14,7 @@ export class BinaryWriter {
   #length = 0
 
   constructor(capacity: number = LENGTH_FIRST) {
-    this.#buffer = Buffer.allocUnsafeSlow(capacity)
+    this.#buffer = Buffer.allocUnsafe(capacity)
   }
 
   get length(): number {
