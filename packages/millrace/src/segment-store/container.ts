@@ -46,7 +46,10 @@ export interface AppendRequest {
 export interface ReadRequest {
   readonly segment: Segment
   readonly offset: number
-  readonly signal?: AbortSignal | undefined
+  /** Whether nobody waits any more. Whoever makes it so calls `wake`, if there is one. */
+  isCancelled?(): boolean
+  /** Set while the read waits at the tail. */
+  wake?: (() => void) | undefined
   /** How many bytes may be given now. None: asked again after `roomGrown`, so that nothing is held for who does not take it. */
   room(): number
   roomGrown(): Promise<void>
@@ -128,7 +131,7 @@ export class Container implements FrameSource {
   readonly #waiting: { operation: number; who: Waiting }[] = []
   #waitingFirst = 0
   /** Reads at the end of their segment. */
-  readonly #tailReads = new Map<Segment, Set<() => void>>()
+  readonly #tailReads = new Map<Segment, ReadRequest[]>()
 
   constructor(options: ContainerOptions) {
     this.id = options.id
@@ -227,10 +230,10 @@ export class Container implements FrameSource {
 
   /**
    * Bytes from `offset` on: what is there and has room, or a rejection. At the tail of a segment that is not sealed it waits
-   * for the next bytes, without a limit; `signal` ends that, and the answer then has no bytes.
+   * for the next bytes, without a limit; cancelling ends that, and the answer then has no bytes.
    */
   async read(request: ReadRequest): Promise<ReadAnswer> {
-    const { segment, offset, signal } = request
+    const { segment, offset } = request
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure
       const rejection = refuseRead(segment, offset)
@@ -241,9 +244,10 @@ export class Container implements FrameSource {
         await request.roomGrown()
         continue
       }
-      if (segment.durablySealed || signal?.aborted === true)
+      if (segment.durablySealed || request.isCancelled?.() === true)
         return { ...NO_BYTES, atTail: true, endOfSegment: segment.durablySealed }
-      await this.#nextChange(segment, signal)
+      await this.#nextChange(request)
+      if (request.isCancelled?.() === true) this.#forgetRead(request)
     }
   }
 
@@ -323,7 +327,7 @@ export class Container implements FrameSource {
     this.#failure = error
     for (const { dataBytes } of this.#builders.splice(0)) this.#inFlight.bytes -= dataBytes
     for (const { who } of this.#waiting.splice(this.#waitingFirst)) who.settle(error)
-    for (const reads of this.#tailReads.values()) for (const wake of reads) wake()
+    for (const reads of this.#tailReads.values()) for (const read of reads) wakeRead(read)
     this.#tailReads.clear()
   }
 
@@ -475,7 +479,7 @@ export class Container implements FrameSource {
     const reads = this.#tailReads.get(segment)
     if (reads === undefined) return
     this.#tailReads.delete(segment)
-    for (const wake of reads) wake()
+    for (const read of reads) wakeRead(read)
   }
 
   #trim(segment: Segment, offset: number, passed: Segment['runs']): void {
@@ -505,18 +509,20 @@ export class Container implements FrameSource {
 
   // Reading.
 
-  #nextChange(segment: Segment, signal: AbortSignal | undefined): Promise<void> {
+  #nextChange(request: ReadRequest): Promise<void> {
+    const { segment } = request
+    let reads = this.#tailReads.get(segment)
+    if (reads === undefined) this.#tailReads.set(segment, (reads = []))
+    reads.push(request)
     return new Promise((resolve) => {
-      const reads = this.#tailReads.get(segment) ?? new Set()
-      this.#tailReads.set(segment, reads)
-      const wake = (): void => {
-        signal?.removeEventListener('abort', wake)
-        reads.delete(wake)
-        resolve()
-      }
-      reads.add(wake)
-      signal?.addEventListener('abort', wake, { once: true })
+      request.wake = resolve
     })
+  }
+
+  #forgetRead(request: ReadRequest): void {
+    const reads = this.#tailReads.get(request.segment)
+    const index = reads?.indexOf(request) ?? -1
+    if (index >= 0) reads?.splice(index, 1)
   }
 
   /** What is in memory goes at once; only an answer that would be empty waits for the disk. */
@@ -726,6 +732,12 @@ const NO_BYTES = { kind: 'bytes', slices: [], length: 0, release: (): void => un
 
 /** Behind the version and the first operation's number. */
 const FRAME_COUNT_POSITION = 9
+
+function wakeRead(read: ReadRequest): void {
+  const { wake } = read
+  read.wake = undefined
+  wake?.()
+}
 
 function isWithin(offset: number, move: Move): boolean {
   return offset >= move.offset && offset < move.offset + move.length

@@ -17,7 +17,7 @@ import {
   WIRE_VERSION_OLDEST,
 } from '../../protocol/wire/commands.ts'
 import { FrameReader } from '../../protocol/wire/frame-reader.ts'
-import type { Container, ReadResult } from '../container.ts'
+import type { Container, ReadRequest, ReadResult } from '../container.ts'
 import type { Segment } from '../container-state.ts'
 import { READ_BYTES_MAX } from '../limits.ts'
 import { LogError } from '../log/durable-log.ts'
@@ -53,7 +53,7 @@ export class ServerConnection implements SessionOwner, RequestPort {
   readonly #frames = new FrameReader({ beforeHello: true })
   readonly #sessions = new Map<string, WriterSession>()
   readonly #transients = new Set<string>()
-  readonly #abort = new AbortController()
+  readonly #reads = new Set<PendingRead>()
   /** The append block whose end has not come. */
   #block: Message<'append-block'> | undefined
   #toAcknowledge: WriterSession[] = []
@@ -300,24 +300,17 @@ export class ServerConnection implements SessionOwner, RequestPort {
       return this.reply(
         errorMessage(requestId, name, `A read of ${message.suggestedLength} bytes at ${offset}`),
       )
-    let granted = 0
+    const read = new PendingRead(this, { segment, offset, suggested: message.suggestedLength })
+    this.#reads.add(read)
     try {
-      const answer = await container.read({
-        segment,
-        offset,
-        signal: this.#abort.signal,
-        room: () => (granted = this.#grant(message.suggestedLength)),
-        roomGrown: () =>
-          new Promise((resolve) => {
-            this.#waitingReads.push(resolve)
-          }),
-      })
+      const answer = await container.read(read)
       if (answer.kind === 'bytes') this.#sendRead(message, answer)
       else this.answer(container, rejectionReply(answer.rejection, requestId, offset))
     } catch (error) {
       this.#readFailed(error, requestId, name)
     }
-    this.#release(granted)
+    this.#reads.delete(read)
+    this.#release(read.granted)
   }
 
   #readFailed(error: unknown, requestId: string, segment: string): void {
@@ -327,7 +320,7 @@ export class ServerConnection implements SessionOwner, RequestPort {
   }
 
   /** How many bytes a read may have now. Many reads wait at the tail for one append, and must not all be answered at once. */
-  #grant(suggested: number): number {
+  grant(suggested: number): number {
     const { replies, replyBytesMax } = this.store
     const shortened = replies.bytes > replyBytesMax ? READ_BYTES_SHORT : READ_BYTES_MAX
     const bytes = Math.max(Math.min(suggested, shortened), 1)
@@ -335,6 +328,12 @@ export class ServerConnection implements SessionOwner, RequestPort {
     this.#grantedBytes += bytes
     replies.bytes += bytes
     return bytes
+  }
+
+  roomGrown(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waitingReads.push(resolve)
+    })
   }
 
   #release(granted: number): void {
@@ -391,7 +390,7 @@ export class ServerConnection implements SessionOwner, RequestPort {
   #onClosed(error: Error | undefined): void {
     this.#closed = true
     this.#helloTimer?.cancel()
-    this.#abort.abort()
+    for (const read of this.#reads) read.cancel()
     this.#group.unfinished.note(this, 0)
     this.#group.paused.delete(this)
     this.#onDrain()
@@ -410,6 +409,45 @@ export class ServerConnection implements SessionOwner, RequestPort {
     const segment: Segment | undefined = container.find(name)
     if (segment?.type === 'transient')
       container.submit({ kind: 'delete', name, type: 'stream', mustBeEmpty: false })
+  }
+}
+
+class PendingRead implements ReadRequest {
+  readonly segment: Segment
+  readonly offset: number
+  wake: (() => void) | undefined
+  /** Bytes of the connection's room that the answer has. */
+  granted = 0
+  #cancelled = false
+  readonly #suggested: number
+  readonly #connection: ServerConnection
+
+  constructor(
+    connection: ServerConnection,
+    options: { segment: Segment; offset: number; suggested: number },
+  ) {
+    this.#connection = connection
+    this.segment = options.segment
+    this.offset = options.offset
+    this.#suggested = options.suggested
+  }
+
+  room(): number {
+    this.granted = this.#connection.grant(this.#suggested)
+    return this.granted
+  }
+
+  roomGrown(): Promise<void> {
+    return this.#connection.roomGrown()
+  }
+
+  isCancelled(): boolean {
+    return this.#cancelled
+  }
+
+  cancel(): void {
+    this.#cancelled = true
+    this.wake?.()
   }
 }
 
