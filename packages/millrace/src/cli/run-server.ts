@@ -8,8 +8,12 @@ import { type ServerConfig, SETTINGS } from '../server/config.ts'
 import type { HttpServer } from '../server/http.ts'
 import { type Server, type ServerEvent, startServer } from '../server/server.ts'
 import { CommandError, Exit } from './exit.ts'
+import { giveBackMemory } from './give-back-memory.ts'
 import { ServerLog } from './server-log.ts'
 import type { Terminal } from './terminal.ts'
+
+/** Clients that waited for the server have come back by then. */
+const TRIM_AFTER_MS = 3000
 
 /** Resolves once the server has stopped as it was told to. */
 export async function serve(
@@ -38,6 +42,7 @@ export async function serve(
     log.write('info', { data: resolve(config.data) }, 'serving')
     // A server that is killed would never leave the next one what it has compiled.
     flushCompileCache()
+    setTimeout(giveBackMemory, TRIM_AFTER_MS).unref()
     const end = stopping.aborted ? undefined : await Promise.race([once(stopping, 'abort'), failure])
     if (end instanceof Error)
       throw new CommandError(Exit.failed, `The store has failed: ${end.message}`, { cause: end })

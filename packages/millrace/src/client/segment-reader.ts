@@ -1,6 +1,7 @@
 /**
  * Reads the events of one segment from an offset on. One read is under way at a time, and it waits at the store while the
- * segment has nothing new; what has come is held until it is taken, two chunks at most.
+ * segment has nothing new; what has come is held until it is taken, two chunks at most. One read follows the other without a
+ * promise or a signal: there are thousands a second, of each segment.
  *
  * Stores cut their answers anywhere, so an event may come in pieces. A chunk has whole events only.
  */
@@ -10,7 +11,7 @@ import { decodeFailed, MillraceError } from './errors.ts'
 import { EVENT_HEADER_BYTES } from './event-queue.ts'
 import type { Locations } from './locations.ts'
 import { failureOf } from './segment-replies.ts'
-import type { Reply } from './store-connection.ts'
+import type { Listener, Reply, StoreConnection } from './store-connection.ts'
 import type { StorePool } from './store-pool.ts'
 import { Backoff, orAborted } from './waiting.ts'
 
@@ -53,6 +54,9 @@ export interface SegmentReaderOptions {
   readonly onReady: () => void
 }
 
+/** Why reading over one connection has ended. `pause`: the next read is to be made after a while. */
+type SessionEnd = 'over' | 'pause' | 'broken'
+
 export class SegmentReader {
   readonly segment: string
   readonly #parts: SegmentReaderParts
@@ -67,7 +71,23 @@ export class SegmentReader {
   #pieceBytes = 0
   /** How long the event is of which the pieces are; 0 if its header has not come completely. */
   #wantedBytes = 0
-  #makeRoom: (() => void) | undefined
+  /** What the reads go over, and what to call when they cannot any more. */
+  #session: { readonly connection: StoreConnection; readonly end: (end: SessionEnd) => void } | undefined
+  /** Of the read under way. */
+  #requestId: string | undefined
+  /** The next read is made when a chunk has been taken. */
+  #full = false
+  readonly #backoff: Backoff
+  readonly #listener: Listener = {
+    reply: (reply) => {
+      this.#endRequest()
+      this.#take(reply)
+    },
+    closed: (error) => {
+      if (this.#parts.pool.closing.aborted) this.#end({ kind: 'failed', error })
+      else this.#endSession('broken')
+    },
+  }
 
   constructor(parts: SegmentReaderParts, options: SegmentReaderOptions) {
     this.segment = options.segment
@@ -75,6 +95,7 @@ export class SegmentReader {
     this.#options = options
     this.#offset = options.offset
     this.#endOffset = options.endOffset ?? Number.POSITIVE_INFINITY
+    this.#backoff = new Backoff(parts.host)
   }
 
   /** Once. */
@@ -89,62 +110,88 @@ export class SegmentReader {
   /** The next chunk if there is one. After `ended`, `limit`, `missing` or `failed` none will come. */
   take(): Chunk | undefined {
     const chunk = this.#chunks.shift()
-    this.#makeRoom?.()
-    this.#makeRoom = undefined
+    if (this.#full) {
+      this.#full = false
+      this.#goOn()
+    }
     return chunk
   }
 
   close(): void {
     this.#stopped.abort()
-    this.#makeRoom?.()
+    this.#endSession('over')
     this.#chunks.length = 0
   }
 
+  /** One session after the other until everything has been read. */
   async #run(): Promise<void> {
-    const backoff = new Backoff(this.#parts.host)
+    const { signal } = this.#stopped
     try {
-      while (!this.#stopped.signal.aborted) {
-        if (this.#offset - this.#pieceBytes >= this.#endOffset) return this.#put({ kind: 'limit' })
-        if (this.#chunks.length >= CHUNKS_MAX) await this.#room()
-        const reply = await this.#read()
-        if (this.#stopped.signal.aborted) return
-        const progress = reply === undefined ? 'none' : this.#take(reply)
-        if (progress === 'over') return
-        if (progress === 'some') backoff.reset()
+      while (!signal.aborted) {
+        const connection = await this.#connect()
         // After a connection that failed the pool makes the pause.
-        else if (reply !== undefined) await backoff.wait(this.#stopped.signal)
+        if (connection === undefined) continue
+        const end = await new Promise<SessionEnd>((resolve) => {
+          this.#session = { connection, end: resolve }
+          this.#goOn()
+        })
+        if (end === 'over') return
+        if (end === 'broken') this.#parts.locations.drop(this.segment)
+        else await this.#backoff.wait(signal)
       }
     } catch (error) {
-      if (!this.#stopped.signal.aborted) this.#put({ kind: 'failed', error })
+      if (!signal.aborted) this.#put({ kind: 'failed', error })
     }
   }
 
-  #room(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#makeRoom = resolve
-    })
-  }
-
-  /** Undefined if the connection failed. */
-  async #read(): Promise<Reply | undefined> {
+  /** Undefined if that failed in a way that may pass. */
+  async #connect(): Promise<StoreConnection | undefined> {
     const { locations, pool } = this.#parts
     const { signal } = this.#stopped
     try {
       const address = await orAborted(locations.find(this.segment, { signal }), signal, pool.closing)
-      const connection = await pool.connect(address, { signal })
-      const request = {
-        kind: 'read-segment',
-        segment: this.segment,
-        offset: this.#offset,
-        suggestedLength: this.#lengthToAskFor(),
-        delegationToken: '',
-      } as const
-      return await connection.request(request, { signal })
+      return await pool.connect(address, { signal })
     } catch (error) {
       if (!(error instanceof NetworkError) || signal.aborted || pool.closing.aborted) throw error
       locations.drop(this.segment)
       return undefined
     }
+  }
+
+  /** Makes the next read, as soon as there is room for what it brings. */
+  #goOn(): void {
+    if (this.#session === undefined) return
+    if (this.#offset - this.#pieceBytes >= this.#endOffset) return this.#end({ kind: 'limit' })
+    if (this.#chunks.length >= CHUNKS_MAX) {
+      this.#full = true
+      return
+    }
+    const { connection } = this.#session
+    this.#requestId = connection.open(
+      {
+        kind: 'read-segment',
+        segment: this.segment,
+        offset: this.#offset,
+        suggestedLength: this.#lengthToAskFor(),
+        delegationToken: '',
+      },
+      this.#listener,
+    )
+    if (this.#requestId !== undefined) connection.hold()
+  }
+
+  #endRequest(): void {
+    if (this.#requestId === undefined || this.#session === undefined) return
+    this.#session.connection.unlisten(this.#requestId)
+    this.#session.connection.letGo()
+    this.#requestId = undefined
+  }
+
+  #endSession(end: SessionEnd): void {
+    this.#endRequest()
+    this.#full = false
+    this.#session?.end(end)
+    this.#session = undefined
   }
 
   /** The rest of a large event in one go; else not beyond the end that was asked for, unless an event reaches over it. */
@@ -155,8 +202,7 @@ export class SegmentReader {
     return toEnd > 0 ? Math.min(readBytes, toEnd) : readBytes
   }
 
-  /** `none`: the same read is to be made again after a pause. */
-  #take(reply: Reply): 'some' | 'none' | 'over' {
+  #take(reply: Reply): void {
     if (reply.kind === 'segment-read') return this.#takeData(reply)
     if (reply.kind === 'segment-is-sealed') return this.#end({ kind: 'ended' })
     if (reply.kind === 'no-such-segment') return this.#end({ kind: 'missing' })
@@ -165,16 +211,15 @@ export class SegmentReader {
       this.#forgetPieces()
       this.#offset = reply.startOffset
       this.#put({ kind: 'gap', from, to: reply.startOffset })
-      return 'some'
+      return this.#goOn()
     }
-    if (reply.kind === 'wrong-host') {
-      this.#parts.locations.drop(this.segment)
-      return 'none'
-    }
-    return this.#end({ kind: 'failed', error: failureOf(reply, this.segment) })
+    if (reply.kind !== 'wrong-host')
+      return this.#end({ kind: 'failed', error: failureOf(reply, this.segment) })
+    this.#parts.locations.drop(this.segment)
+    this.#endSession('pause')
   }
 
-  #takeData({ offset, data, endOfSegment }: Message<'segment-read'>): 'some' | 'none' | 'over' {
+  #takeData({ offset, data, endOfSegment }: Message<'segment-read'>): void {
     if (offset !== this.#offset) {
       const error = new MillraceError(
         'internal',
@@ -186,9 +231,14 @@ export class SegmentReader {
       const problem = this.#addData(data)
       if (problem !== undefined) return this.#end({ kind: 'failed', error: problem })
     }
-    if (!endOfSegment) return data.length > 0 ? 'some' : 'none'
-    if (this.#pieceBytes === 0) return this.#end({ kind: 'ended' })
-    return this.#end({ kind: 'failed', error: this.#damage('the segment ends within it') })
+    if (endOfSegment) {
+      if (this.#pieceBytes === 0) return this.#end({ kind: 'ended' })
+      return this.#end({ kind: 'failed', error: this.#damage('the segment ends within it') })
+    }
+    // The store had nothing after all: the same read is made again after a pause.
+    if (data.length === 0) return this.#endSession('pause')
+    this.#backoff.reset()
+    this.#goOn()
   }
 
   #addData(data: Buffer): MillraceError | undefined {
@@ -249,9 +299,9 @@ export class SegmentReader {
     return decodeFailed(this.segment, `${this.segment}:${offset}`, new Error(`no event, ${problem}`))
   }
 
-  #end(chunk: Chunk): 'over' {
+  #end(chunk: Chunk): void {
+    this.#endSession('over')
     this.#put(chunk)
-    return 'over'
   }
 
   #put(chunk: Chunk): void {

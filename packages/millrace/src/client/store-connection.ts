@@ -165,10 +165,17 @@ export class StoreConnection {
     }
   }
 
-  /** Sends a request all replies to which go to the listener, until `unlisten`. Returns its id. */
-  open(request: Request, listener: Listener): string {
+  /**
+   * Sends a request all replies to which go to the listener, until `unlisten`. Returns its id, or undefined if the connection
+   * has gone; the listener has been told so then.
+   */
+  open(request: Request, listener: Listener): string | undefined {
+    if (this.#closed !== undefined) {
+      listener.closed(this.#closed)
+      return undefined
+    }
     const requestId = this.#nextId()
-    this.#listen(requestId, listener)
+    this.#listeners.set(requestId, listener)
     this.#write(encodeMessage({ ...request, requestId } as AnyMessage))
     return requestId
   }

@@ -6,7 +6,7 @@ import { MillraceError, streamNotFound } from './errors.ts'
 import type { SegmentReaderParts } from './segment-reader.ts'
 import { SegmentReaders } from './segment-readers.ts'
 import type { Cut, Successor, StreamMetadata } from './stream-metadata.ts'
-import { orAborted } from './waiting.ts'
+import { throwIfAborted } from './waiting.ts'
 
 export interface EventBatch {
   readonly segment: string
@@ -35,12 +35,16 @@ export class StreamReader {
   readonly #future = new Map<bigint, Successor>()
   #started = false
   #wake: (() => void) | undefined
+  /** That of the last call, which is listened to. */
+  #signal: AbortSignal | undefined
+  readonly #onAbort = (): void => this.#wake?.()
 
   constructor(parts: SegmentReaderParts, metadata: StreamMetadata, options: StreamReaderOptions) {
     this.#parts = parts
     this.#metadata = metadata
     this.#options = options
     this.#readers = new SegmentReaders(parts, () => this.#wake?.())
+    parts.pool.closing.addEventListener('abort', this.#onAbort)
   }
 
   /** Undefined when everything that was asked for has been read. One call at a time. */
@@ -50,7 +54,7 @@ export class StreamReader {
       const taken = this.#readers.take()
       if (taken === undefined) {
         if (this.#readers.size === 0) return undefined
-        await orAborted(this.#whenReady(), signal, this.#parts.pool.closing)
+        await this.#whenReady(signal)
         continue
       }
       const { id, segment, chunk } = taken
@@ -75,6 +79,8 @@ export class StreamReader {
   }
 
   close(): void {
+    this.#listenTo(undefined)
+    this.#parts.pool.closing.removeEventListener('abort', this.#onAbort)
     this.#readers.close()
   }
 
@@ -89,10 +95,22 @@ export class StreamReader {
     }
   }
 
-  #whenReady(): Promise<void> {
-    return new Promise((resolve) => {
+  /** Resolves when there may be a chunk to take; rejects with the reason of the signal, or of the pool's. */
+  async #whenReady(signal: AbortSignal | undefined): Promise<void> {
+    const { closing } = this.#parts.pool
+    if (this.#signal !== signal) this.#listenTo(signal)
+    throwIfAborted([signal, closing])
+    await new Promise<void>((resolve) => {
       this.#wake = resolve
     })
+    throwIfAborted([signal, closing])
+  }
+
+  /** Listens to the signal of all calls once, not in every one: waiting is what a reader does most of the time. */
+  #listenTo(signal: AbortSignal | undefined): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#onAbort)
   }
 
   #read(id: bigint, segment: string, offset: number): void {
