@@ -12,8 +12,8 @@ const SOURCE = join(ROOT, 'packages/millrace')
 /** Where the package is after `build`. */
 export const PACKAGE: string = join(ROOT, 'dist/package')
 
-/** What is published: everything but tests and the tools for them. */
-const SHIPPED = ['src/index.ts', 'src/server/index.ts', 'src/cli/main.ts']
+/** What is published: everything but tests and the tools for them that are of use to us alone. */
+const SHIPPED = ['src/index.ts', 'src/server/index.ts', 'src/testing/index.ts', 'src/cli/main.ts']
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string>>

@@ -37,6 +37,9 @@ async function packCheck(): Promise<void> {
   }
 }
 
+/** Of what there is for tests, users get the test store and the simulator beneath it. */
+const STRANGER = /\.test\.|\/testing\/(?!index\.|test-store\/|sim\/)|\/fixtures\/|(?<!\.d)\.ts$/
+
 /** The path of the tarball, which holds what a user needs and nothing that only we do. */
 function pack(directory: string): string {
   const output = run('npm', ['pack', '--json', '--pack-destination', directory], { cwd: PACKAGE })
@@ -47,7 +50,7 @@ function pack(directory: string): string {
   }[]
   if (packed === undefined) throw new Error('npm pack made nothing')
   const paths = packed.files.map(({ path }) => path)
-  const strangers = paths.filter((path) => /\.test\.|\/testing\/|\/fixtures\/|(?<!\.d)\.ts$/.test(path))
+  const strangers = paths.filter((path) => STRANGER.test(path))
   if (strangers.length > 0)
     throw new Error(`The package holds what is not for users: ${strangers.join(', ')}`)
   for (const path of [
@@ -57,6 +60,7 @@ function pack(directory: string): string {
     'bin/millrace.js',
     'dist/index.js',
     'dist/index.d.ts',
+    'dist/testing/index.js',
   ])
     if (!paths.includes(path)) throw new Error(`The package lacks ${path}`)
   console.log(
@@ -135,8 +139,9 @@ async function runOn(node: string, directory: string): Promise<void> {
   // The second run prints what the second run wrote: the group remembers what it has read.
   for (const time of ['first', 'second'])
     expect(run(node, ['first.js'], { cwd: directory }).trim(), PRINTED, `${time} run of the README's program`)
+  checkTestStore(node, directory)
   await checkCommands(node, directory)
-  console.log(`ok   Node ${version}: imports, the README's program twice, serve, write, read`)
+  console.log(`ok   Node ${version}: imports, the README's program twice, a test store, serve, write, read`)
 }
 
 /** Whoever embeds a store loads none of what the server and the command line are made with. */
@@ -153,6 +158,20 @@ function checkImports(node: string, directory: string): void {
   ]
   writeFileSync(join(directory, 'imports.mjs'), list.join('\n'))
   expect(run(node, ['imports.mjs'], { cwd: directory }).trim(), '', 'list of strangers that millrace loads')
+}
+
+function checkTestStore(node: string, directory: string): void {
+  const program = [
+    `import { testStore } from 'millrace/testing'`,
+    `const store = await testStore()`,
+    `const orders = store.stream('shop/orders', { key: null })`,
+    `await orders.writeAll(['first', 'second'])`,
+    `await store.crash()`,
+    `for await (const { value } of orders.read({ until: 'tail' })) console.log(value)`,
+    `await store.close()`,
+  ]
+  writeFileSync(join(directory, 'tested.mjs'), program.join('\n'))
+  expect(run(node, ['tested.mjs'], { cwd: directory }).trim(), 'first\nsecond', 'events of the test store')
 }
 
 async function checkCommands(node: string, directory: string): Promise<void> {

@@ -154,6 +154,33 @@ test(
 )
 
 test(
+  'streams: scaled and updated, and it is told when and why',
+  withServer(async (run) => {
+    await run(['stream', 'create', 'shop/orders', '--segments', '1'])
+    const scaled = await run(['stream', 'scale', 'shop/orders', '4'])
+    strictEqual(scaled.stdout, 'The stream shop/orders has 4 segments now, in epoch 1\n')
+    const updated = await run(['stream', 'update', 'shop/orders', '--segments', '2'])
+    strictEqual(updated.stdout, 'Updated the stream shop/orders\n')
+    const { stdout } = await run(['stream', 'describe', 'shop/orders', '--epochs'])
+    match(stdout, /2 +20\S+Z +2 +for a new policy: 2 segments instead of 4\n/)
+    match(stdout, /1 +20\S+Z +4 +asked for\n/)
+    match(stdout, /0 +20\S+Z +1 +the stream was made\n/)
+    const info = JSON.parse(
+      (await run(['stream', 'describe', 'shop/orders', '--epochs', '1', '--json'])).stdout,
+    ) as { epochs: { epoch: number; cause: string; segments: number }[] }
+    deepStrictEqual(
+      info.epochs.map(({ epoch, cause, segments }) => [epoch, cause, segments]),
+      [[2, 'policy', 2]],
+    )
+    strictEqual((await run(['stream', 'scale', 'shop/orders', '0'])).status, 2)
+    strictEqual((await run(['stream', 'update', 'shop/orders'])).status, 2)
+    const below = await run(['stream', 'scale', 'shop/orders', '1'])
+    strictEqual(below.status, 2)
+    match(below.stderr, /asks for 2 segments at least/)
+  }),
+)
+
+test(
   'streams: made with a policy, listed, described and deleted',
   withServer(async (run) => {
     const policy = ['--events-per-second', '100', '--segments-min', '2', '--retain-for', '7d', '--tag', 'red']

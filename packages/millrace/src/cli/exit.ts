@@ -26,11 +26,16 @@ export class CommandError extends Error {
 
 const CLIENT_EXITS: Readonly<Record<ErrorCode, number>> = {
   'invalid-argument': Exit.usage,
+  'invalid-value': Exit.failed,
   encode: Exit.failed,
   decode: Exit.failed,
   'event-too-large': Exit.failed,
   'stream-not-found': Exit.notFound,
   'stream-sealed': Exit.failed,
+  'segment-not-open': Exit.failed,
+  'txn-aborted': Exit.failed,
+  'txn-committed': Exit.failed,
+  'txn-not-found': Exit.notFound,
   'group-not-found': Exit.notFound,
   'group-mismatch': Exit.failed,
   'reader-replaced': Exit.failed,

@@ -21,12 +21,16 @@ export function addPolicyOptions(command: Command): Command {
   const option = (flags: string, help: string, parse: (text: string) => unknown): Option =>
     new Option(flags, help).argParser(parse)
   return command
-    .addOption(option('--segments <n>', 'as many segments, and no scaling (1 unless given)', parseWhole))
+    .addOption(option('--segments <n>', 'as many segments, and no scaling', parseWhole))
     .addOption(
       option('--events-per-second <n>', 'scale so that a segment takes about so many events', parseWhole),
     )
     .addOption(
-      option('--bytes-per-second <size>', 'scale so that a segment takes about so many bytes', parseSize),
+      option(
+        '--bytes-per-second <size>',
+        'scale so that a segment takes about so many bytes (32MiB unless given)',
+        parseSize,
+      ),
     )
     .addOption(option('--segments-min <n>', 'where it scales: never fewer segments than these', parseWhole))
     .addOption(option('--retain-for <span>', 'events older than this may go, such as 7d', parseSpan))

@@ -64,6 +64,11 @@ async function start(config: ServerConfig, onEvent: (event: ServerEvent) => void
     data: config.data,
     memoryBytes: config.memoryBytes,
     containers: config.containers,
+    autoScaling: {
+      holdOffMs: config.mergeHoldOffMs,
+      coldMs: config.mergeColdMs,
+      segmentsMax: config.segmentsMax,
+    },
     holder: 'millrace serve',
     listen: {
       controller: { host, port: config.controllerPort },
@@ -148,5 +153,30 @@ function logEvent(log: ServerLog, event: Exclude<ServerEvent, { kind: 'replaying
       return log.write('warn', { err: event.error }, 'damaged bytes were known from elsewhere')
     case 'store-failed':
       return log.write('fatal', { err: event.error }, 'the store failed')
+    case 'auto-scaling':
+      return logScale(log, event.event)
   }
+}
+
+type ScaleEvent = Extract<ServerEvent, { kind: 'auto-scaling' }>['event']
+
+function logScale(log: ServerLog, event: ScaleEvent): void {
+  switch (event.kind) {
+    case 'scaled': {
+      const { kind: _kind, scope, stream, detail, ...figures } = event
+      return log.write('info', { stream: nameOf({ scope, stream }), ...figures }, detail)
+    }
+    case 'refused':
+      return log.write('info', { stream: nameOf(event), reason: event.reason }, `not done: ${event.detail}`)
+    case 'left-alone':
+      return log.write('info', { stream: nameOf(event) }, event.detail)
+    case 'failed': {
+      const stream = event.name === undefined ? {} : { stream: nameOf(event.name) }
+      return log.write('warn', { ...stream, err: event.error }, 'scaling by load failed and is tried again')
+    }
+  }
+}
+
+function nameOf({ scope, stream }: { scope: string; stream: string }): string {
+  return `${scope}/${stream}`
 }

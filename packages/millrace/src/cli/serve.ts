@@ -44,5 +44,6 @@ export function serveCommand(terminal: Terminal): Command {
 
 function show({ key, fallback }: (typeof SETTINGS)[keyof ServerConfig]): string {
   if (key === 'memoryBytes') return `${Number(fallback) / 1024 ** 2}MiB`
+  if (key === 'mergeHoldOffMs' || key === 'mergeColdMs') return `${Number(fallback) / 1000}s`
   return typeof fallback === 'object' ? fallback.host : String(fallback)
 }

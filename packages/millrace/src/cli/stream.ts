@@ -4,6 +4,7 @@ import type { StreamInfo } from '../client/stream-info.ts'
 import type { ControllerClient } from '../protocol/controller/service.ts'
 import { isInternalName, scopedName } from '../protocol/names.ts'
 import { parseStreamCut } from '../protocol/stream-cut.ts'
+import { lastEpochs, showEpochs } from './epochs.ts'
 import { CommandError, Exit } from './exit.ts'
 import { scopesOf, streamNames } from './listing.ts'
 import { parseName, parseNewName } from './names.ts'
@@ -18,11 +19,19 @@ import { handle } from './raw-events.ts'
 import { withController, withStore } from './session.ts'
 import { showBytes, showCount, showNumber, showTable } from './show.ts'
 import type { Terminal } from './terminal.ts'
+import { parseWhole } from './units.ts'
 import { addVerb, type VerbOptions } from './verbs.ts'
 
 const STREAM = '<stream>'
 
 interface Options extends VerbOptions, PolicyOptions {}
+
+interface DescribeOptions extends VerbOptions {
+  /** How many; true for as many as usual. */
+  readonly epochs?: number | true
+}
+
+const EPOCHS_SHOWN = 20
 
 interface ListOptions extends VerbOptions {
   readonly tag?: string
@@ -30,16 +39,32 @@ interface ListOptions extends VerbOptions {
 }
 
 const CREATE_HELP = `
-The scope is made, too, if there is none. A stream has one segment that does not scale, and keeps everything,
-unless these options say otherwise.
+The scope is made, too, if there is none. A stream has one segment that splits and merges by itself with the bytes
+that come in a second, and keeps everything, unless these options say otherwise.
 
 Examples:
   millrace stream create shop/orders --segments 4
   millrace stream create shop/clicks --events-per-second 1000 --segments-min 2 --retain-for 7d
   millrace stream create shop/audit --retain-bytes 10GiB --tag legal --tag shop`
 
+const UPDATE_HELP = `
+What no option mentions stays as it is. A fixed number of segments that is not the present one scales the stream.
+
+Examples:
+  millrace stream update shop/orders --events-per-second 5000 --segments-min 4
+  millrace stream update shop/clicks --segments 8`
+
+const SCALE_HELP = `
+Events of one key stay in order, and readers and writers go on meanwhile. A stream that scales by itself may be merged or
+split again by its load.
+
+Example:
+  millrace stream scale shop/orders 4`
+
 export function streamCommand(terminal: Terminal): Command {
-  const command = new Command('stream').description('create, list, describe, seal and delete streams')
+  const command = new Command('stream').description(
+    'create, list, describe, update, scale, seal and delete streams',
+  )
   addPolicyOptions(addVerb(command, 'create', [STREAM], 'make a stream'))
     .option('--if-not-exists', 'one that exists is no failure; it stays as it is')
     .addHelpText('after', CREATE_HELP)
@@ -49,9 +74,19 @@ export function streamCommand(terminal: Terminal): Command {
     .option('-l, --long', 'with their segments, sizes and policies')
     .option('--all', 'those of the system, too')
     .action((scope: string | undefined, options: ListOptions) => list(terminal, scope, options))
-  addVerb(command, 'describe', [STREAM], 'print segments, size and policy of a stream').action(
-    (name: string, options: Options) => describe(terminal, name, options),
-  )
+  addVerb(command, 'describe', [STREAM], 'print segments, size and policy of a stream')
+    .option(
+      '--epochs [n]',
+      `and when and why its segments changed, the last ${EPOCHS_SHOWN} times`,
+      parseWhole,
+    )
+    .action((name: string, options: DescribeOptions) => describe(terminal, name, options))
+  addPolicyOptions(addVerb(command, 'update', [STREAM], 'change what a stream is told to do by itself'))
+    .addHelpText('after', UPDATE_HELP)
+    .action((name: string, options: Options) => update(terminal, name, options))
+  addVerb(command, 'scale', [STREAM, '<segments>'], 'split or merge a stream into so many equal segments')
+    .addHelpText('after', SCALE_HELP)
+    .action((name: string, segments: string, options: Options) => scale(terminal, name, segments, options))
   addVerb(command, 'seal', [STREAM], 'let a stream take no more events, for good').action(
     (name: string, options: Options) => seal(terminal, name, options),
   )
@@ -123,10 +158,41 @@ function rowOf({ name, sealed, topology, bytes, policy }: StreamInfo): string[] 
   return [name, segments, showBytes(bytes), showScaling(policy.scaling), showRetention(policy.retention)]
 }
 
-async function describe(terminal: Terminal, name: string, options: Options): Promise<void> {
-  const info = await withStore(options, (store) => handle(store, fullName(name)).info())
-  if (options.json === true) await terminal.json(info)
-  else await terminal.line(showInfo(info))
+async function describe(terminal: Terminal, text: string, options: DescribeOptions): Promise<void> {
+  const name = parseName(text)
+  const stream = scopedName(name.scope, name.name)
+  const info = await withStore(options, (store) => handle(store, stream).info())
+  const count = options.epochs === true ? EPOCHS_SHOWN : options.epochs
+  const { epoch: current } = info.topology
+  const epochs =
+    count === undefined
+      ? undefined
+      : await withController(options, (controller) => lastEpochs(controller, name, { current, count }))
+  if (options.json === true) return terminal.json(epochs === undefined ? info : { ...info, epochs })
+  await terminal.line([showInfo(info), ...(epochs === undefined ? [] : [showEpochs(epochs)])].join('\n'))
+}
+
+async function update(terminal: Terminal, name: string, options: Options): Promise<void> {
+  const stream = fullName(name)
+  const policy = policyOf(options)
+  if (Object.keys(policy).length === 0)
+    throw new CommandError(Exit.usage, 'Nothing is to be changed: give an option that says what')
+  await withStore(options, (store) => handle(store, stream).update(policy))
+  if (options.json === true) await terminal.json({ stream, updated: true })
+  else await terminal.line(`Updated the stream ${stream}`)
+}
+
+async function scale(terminal: Terminal, name: string, to: string, options: Options): Promise<void> {
+  const stream = fullName(name)
+  if (!/^[1-9]\d*$/.test(to))
+    throw new CommandError(Exit.usage, `The number of segments is a whole number from 1 on, not '${to}'`)
+  const topology = await withStore(options, (store) => handle(store, stream).scale(Number(to)))
+  const { epoch, segments } = topology
+  if (options.json === true) await terminal.json({ stream, ...topology })
+  else
+    await terminal.line(
+      `The stream ${stream} has ${showCount(segments.length, 'segment')} now, in epoch ${epoch}`,
+    )
 }
 
 function showInfo(info: StreamInfo): string {

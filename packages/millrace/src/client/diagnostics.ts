@@ -17,5 +17,18 @@ export type Diagnostic =
       readonly pointer: string
       readonly error: unknown
     }
+  /**
+   * The number of segments that a group's readers share has changed, or was seen for the first time: more readers than segments
+   * are of no use, fewer may fall behind.
+   */
+  | {
+      readonly kind: 'segments-changed'
+      /** `scope/group` */
+      readonly group: string
+      readonly segments: number
+      readonly readers: number
+    }
+  /** A reader of a group has shown no life for 30 s. The others go on where it had recorded. */
+  | { readonly kind: 'reader-silent'; readonly group: string; readonly reader: string }
 
 export type Report = (diagnostic: Diagnostic) => void

@@ -13,18 +13,25 @@ import {
   groupMismatch,
   groupNotFound,
   invalidArgument,
+  invalidValue,
   isMillraceError,
   MillraceError,
   readerReplaced,
+  segmentNotOpen,
   storeClosed,
   streamNotFound,
   streamSealed,
+  txnAborted,
+  txnCommitted,
+  txnNotFound,
+  txnOutcomeUnknown,
 } from './errors.ts'
 import { SegmentError } from './segment-calls.ts'
 import { IncompatibleStoreError } from './store-connection.ts'
 
 const S = 'shop/orders'
 const SEGMENT = 'shop/orders/0.#epoch.0'
+const T = { stream: S, transaction: '00000002-1111-2222-3333-444444444444' }
 
 function fromSegment(code: SegmentError['code'], message: string): unknown {
   return asMillraceError(new SegmentError(code, SEGMENT, message), S)
@@ -33,12 +40,22 @@ function fromSegment(code: SegmentError['code'], message: string): unknown {
 /** One of each code, as a program may meet it. */
 const EXAMPLES: Readonly<Record<ErrorCode, unknown>> = {
   'invalid-argument': invalidArgument("A stream is named scope/stream, not 'a/b/c'"),
+  'invalid-value': invalidValue(S, [
+    { message: 'Expected number', path: ['lines', 2, 'total'] },
+    { message: 'Expected string', path: [] },
+    { message: 'Too short', path: ['id'] },
+    { message: 'Too long', path: ['id'] },
+  ]),
   encode: encodeFailed(S, 'JSON has no undefined'),
   decode: decodeFailed(S, `${SEGMENT}:9-11`, new SyntaxError('Unexpected token')),
   'event-too-large': eventTooLarge(S, 9_000_000),
   'stream-not-found': streamNotFound(S),
   'stream-sealed': streamSealed(S),
+  'segment-not-open': segmentNotOpen(S, '1.#epoch.0'),
   'not-retained': fromSegment('truncated', `${SEGMENT} starts at 100`),
+  'txn-aborted': txnAborted(T),
+  'txn-committed': txnCommitted(T),
+  'txn-not-found': txnNotFound(T),
   'group-not-found': groupNotFound('shop/billing'),
   'group-mismatch': groupMismatch('shop/billing', S, ['shop/returns', 'shop/refunds']),
   'reader-replaced': readerReplaced('shop/billing', 'anna'),
@@ -55,12 +72,23 @@ const EXAMPLES: Readonly<Record<ErrorCode, unknown>> = {
 
 const SNAPSHOT: Readonly<Record<ErrorCode, readonly [retryable: boolean, message: string]>> = {
   'invalid-argument': [false, "A stream is named scope/stream, not 'a/b/c'"],
+  'invalid-value': [
+    false,
+    'The schema of shop/orders does not take this value: lines.2.total: Expected number; Expected string; id: Too short; 1 more',
+  ],
   encode: [false, 'A value for shop/orders cannot be encoded: JSON has no undefined'],
   decode: [false, 'The event at shop/orders/0.#epoch.0:9-11 cannot be decoded: Unexpected token'],
   'event-too-large': [false, 'An event for shop/orders has 9000000 bytes, at most 8388608 are possible'],
   'stream-not-found': [false, 'There is no stream shop/orders'],
   'stream-sealed': [false, 'shop/orders is sealed and takes no more events'],
+  'segment-not-open': [false, 'shop/orders has no open segment 1.#epoch.0 now'],
   'not-retained': [false, 'shop/orders/0.#epoch.0 starts at 100'],
+  'txn-aborted': [false, `The transaction ${T.transaction} of shop/orders was aborted`],
+  'txn-committed': [
+    false,
+    `The transaction ${T.transaction} of shop/orders was committed, or is about to be`,
+  ],
+  'txn-not-found': [false, `shop/orders knows no transaction ${T.transaction}`],
   'group-not-found': [false, 'There is no reader group shop/billing'],
   'group-mismatch': [
     false,
@@ -88,6 +116,14 @@ test('every code with its message', () => {
     strictEqual(error.code, code)
     deepStrictEqual([error.retryable, error.message], SNAPSHOT[code])
   }
+})
+
+test('what failed is named in fields, too', () => {
+  const unknown = txnOutcomeUnknown(T, new Error('The connection broke'))
+  deepStrictEqual([unknown.code, unknown.transaction, unknown.stream], ['unknown-outcome', T.transaction, S])
+  const issues = [{ message: 'Expected number', path: ['total'] }]
+  const undecodable = decodeFailed(S, `${SEGMENT}:9-11`, invalidValue(S, issues))
+  deepStrictEqual([undecodable.pointer, undecodable.issues], [`${SEGMENT}:9-11`, issues])
 })
 
 test('every code has its section in the documentation, and nothing else has one', () => {

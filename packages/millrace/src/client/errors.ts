@@ -11,12 +11,17 @@ import { IncompatibleStoreError } from './store-connection.ts'
 /** Whether the same call may succeed later, nothing else having changed. */
 const RETRYABLE = {
   'invalid-argument': false,
+  'invalid-value': false,
   encode: false,
   decode: false,
   'event-too-large': false,
   'stream-not-found': false,
   'stream-sealed': false,
+  'segment-not-open': false,
   'not-retained': false,
+  'txn-aborted': false,
+  'txn-committed': false,
+  'txn-not-found': false,
   'group-not-found': false,
   'group-mismatch': false,
   'reader-replaced': false,
@@ -35,13 +40,24 @@ export type ErrorCode = keyof typeof RETRYABLE
 
 export const ERROR_CODES: readonly ErrorCode[] = Object.keys(RETRYABLE) as ErrorCode[]
 
+/** One thing that a schema found wrong with a value. */
+export interface ValueIssue {
+  readonly message: string
+  /** To the place in the value; empty if it is the value as a whole. */
+  readonly path: readonly (string | number)[]
+}
+
 export interface ErrorDetails {
   /** The stream in question, `scope/stream`. */
   readonly stream?: string | undefined
   /** The reader group in question, `scope/group`. */
   readonly group?: string | undefined
+  /** The transaction in question, as `transaction.id`. */
+  readonly transaction?: string | undefined
   /** The event in question, as `event.pointer`. */
   readonly pointer?: string | undefined
+  /** What the schema found wrong with a value. */
+  readonly issues?: readonly ValueIssue[] | undefined
   /** The limit that was passed. */
   readonly bytesMax?: number | undefined
   readonly cause?: unknown
@@ -54,7 +70,9 @@ export class MillraceError extends Error {
   // Declared only: what an error does not have does not show when it is printed.
   declare readonly stream?: string
   declare readonly group?: string
+  declare readonly transaction?: string
   declare readonly pointer?: string
+  declare readonly issues?: readonly ValueIssue[]
   declare readonly bytesMax?: number
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -63,7 +81,9 @@ export class MillraceError extends Error {
     this.retryable = RETRYABLE[code]
     if (details.stream !== undefined) this.stream = details.stream
     if (details.group !== undefined) this.group = details.group
+    if (details.transaction !== undefined) this.transaction = details.transaction
     if (details.pointer !== undefined) this.pointer = details.pointer
+    if (details.issues !== undefined) this.issues = details.issues
     if (details.bytesMax !== undefined) this.bytesMax = details.bytesMax
   }
 }
@@ -77,6 +97,23 @@ export function invalidArgument(problem: string, cause?: unknown): MillraceError
   return new MillraceError('invalid-argument', problem, { cause })
 }
 
+/** The schema of a stream does not take a value. There is an issue at least. */
+export function invalidValue(stream: string, issues: readonly ValueIssue[], cause?: unknown): MillraceError {
+  const problem = `The schema of ${stream} does not take this value: ${showIssues(issues)}`
+  return new MillraceError('invalid-value', problem, { stream, issues, cause })
+}
+
+/** So many are told in a message; all of them are in `issues`. */
+const ISSUES_SHOWN = 3
+
+function showIssues(issues: readonly ValueIssue[]): string {
+  const shown = issues
+    .slice(0, ISSUES_SHOWN)
+    .map(({ message, path }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`))
+  if (issues.length > ISSUES_SHOWN) shown.push(`${issues.length - ISSUES_SHOWN} more`)
+  return shown.join('; ')
+}
+
 export function encodeFailed(stream: string, problem: string, cause?: unknown): MillraceError {
   return new MillraceError('encode', `A value for ${stream} cannot be encoded: ${problem}`, { stream, cause })
 }
@@ -86,6 +123,7 @@ export function decodeFailed(stream: string, pointer: string, cause: unknown): M
   return new MillraceError('decode', `The event at ${pointer} cannot be decoded: ${problem}`, {
     stream,
     pointer,
+    issues: cause instanceof MillraceError ? cause.issues : undefined,
     cause,
   })
 }
@@ -104,6 +142,36 @@ export function streamNotFound(stream: string): MillraceError {
 
 export function streamSealed(stream: string): MillraceError {
   return new MillraceError('stream-sealed', `${stream} is sealed and takes no more events`, { stream })
+}
+
+export function segmentNotOpen(stream: string, segment: string): MillraceError {
+  return new MillraceError('segment-not-open', `${stream} has no open segment ${segment} now`, { stream })
+}
+
+/** A transaction of a stream, by the id that programs know. */
+export interface TransactionName {
+  readonly stream: string
+  readonly transaction: string
+}
+
+export function txnAborted({ stream, transaction }: TransactionName): MillraceError {
+  const problem = `The transaction ${transaction} of ${stream} was aborted`
+  return new MillraceError('txn-aborted', problem, { stream, transaction })
+}
+
+export function txnCommitted({ stream, transaction }: TransactionName): MillraceError {
+  const problem = `The transaction ${transaction} of ${stream} was committed, or is about to be`
+  return new MillraceError('txn-committed', problem, { stream, transaction })
+}
+
+export function txnNotFound({ stream, transaction }: TransactionName): MillraceError {
+  const problem = `${stream} knows no transaction ${transaction}`
+  return new MillraceError('txn-not-found', problem, { stream, transaction })
+}
+
+export function txnOutcomeUnknown({ stream, transaction }: TransactionName, cause?: unknown): MillraceError {
+  const problem = `The transaction ${transaction} of ${stream} was to be committed, and nobody said whether it is`
+  return new MillraceError('unknown-outcome', problem, { stream, transaction, cause })
 }
 
 export function groupNotFound(group: string, cause?: unknown): MillraceError {

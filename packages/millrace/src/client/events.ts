@@ -2,6 +2,7 @@
 import { showEventPointer } from '../protocol/event-pointer.ts'
 import { decodeFailed } from './errors.ts'
 import { EVENT_HEADER_BYTES } from './event-queue.ts'
+import { isUnusableSchema } from './schema.ts'
 import type { ValueForm } from './values.ts'
 
 export interface Event<T> {
@@ -66,6 +67,7 @@ export class EventCursor<T> {
     try {
       value = this.#form.values.decode(data, start + EVENT_HEADER_BYTES, end)
     } catch (error) {
+      if (isUnusableSchema(error)) throw error
       throw decodeFailed(this.#form.stream, this.pointerTo(start, end), error)
     }
     return new StoredEvent(value, this, start, end)

@@ -16,9 +16,9 @@ test('a policy is the same after its way through the controller', () => {
   for (const policy of policies) deepStrictEqual(policyOf(configOf(policy, INFO)), policy)
 })
 
-test('what is not said is one segment, kept for ever, without tags', () => {
+test('what is not said is one segment that scales by itself, kept for ever, without tags', () => {
   const config = configOf({}, INFO)
-  deepStrictEqual(policyOf(config), { scaling: { segments: 1 } })
+  deepStrictEqual(policyOf(config), { scaling: { bytesPerSecond: 32 * 1024 * 1024, segmentsMin: 1 } })
   strictEqual(config.retentionPolicy, undefined)
 })
 

@@ -9,7 +9,7 @@ import {
 import { invalidArgument } from './errors.ts'
 
 export interface StreamPolicy {
-  /** One segment unless it is said otherwise. */
+  /** Unless it is said otherwise, one segment that splits and merges by itself with the bytes that come in a second. */
   readonly scaling?: Scaling | undefined
   /** Without it nothing is ever truncated by itself. */
   readonly retention?: Retention | undefined
@@ -33,7 +33,13 @@ const INT32_MAX = 2 ** 31 - 1
 const SCALE_FACTOR = 2
 const NO_MAXIMUM = 2n ** 63n - 1n
 
-const DEFAULT_SCALING: Scaling = { segments: 1 }
+/**
+ * A segment is read by one reader of a group, and 32 MiB a second is what one still keeps up with while it parses and handles
+ * each event; what few streams ever get does not make more segments than somebody asked for.
+ */
+const BYTES_PER_SECOND = 32 * 1024 * KILOBYTE
+
+const DEFAULT_SCALING: Scaling = { bytesPerSecond: BYTES_PER_SECOND }
 
 type PolicyFields = Omit<StreamConfig, 'streamInfo'>
 

@@ -21,7 +21,7 @@ export interface ReadOptions extends Wait {
   readonly from?: WordOrCut<'head' | 'tail'> | undefined
   /** Where reading ends: a cut, or the tail as it is when reading begins. Without it reading waits for more. */
   readonly until?: WordOrCut<'tail'> | undefined
-  /** What becomes of an event that cannot be decoded: the reader throws `decode`, or goes on behind it. */
+  /** What becomes of an event that cannot be decoded, or that the schema does not take: the reader throws `decode`, or goes on behind it. */
   readonly onDecodeError?: 'throw' | 'skip' | undefined
 }
 
@@ -132,7 +132,8 @@ export class EventReader<T> implements Reader<T> {
       try {
         return cursor.next()
       } catch (error) {
-        if (this.#parts.skipUndecodable && isMillraceError(error)) this.#skip(cursor, error)
+        if (this.#parts.skipUndecodable && isMillraceError(error) && error.code === 'decode')
+          this.#skip(cursor, error)
         else this.#failure = { error }
       }
     }

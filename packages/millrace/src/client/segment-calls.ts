@@ -89,6 +89,11 @@ export interface SegmentCalls {
   /** Truncating where the segment starts already, or before, changes nothing. */
   truncateSegment(segment: string, offset: number, options?: Wait): Promise<void>
   deleteSegment(segment: string, options?: Wait): Promise<'deleted' | 'missing'>
+  /**
+   * Merges the sources one after the other, and resolves with the length of the target after each. One that is not there has been
+   * merged before.
+   */
+  mergeAll(merge: { target: string; sources: readonly string[] }, options?: Wait): Promise<readonly number[]>
   /** Resolves with the length of the target then. */
   mergeSegments(merge: { target: string; source: string }, options?: Wait): Promise<number>
   /** Undefined when it is not set. `attributeId` is sixteen latin1 characters. */

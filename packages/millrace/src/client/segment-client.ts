@@ -120,7 +120,13 @@ async function tryOnce({ locations, pool }: CallerParts, one: OneCall): Promise<
 
 type LifeCalls = Pick<
   SegmentCalls,
-  'createSegment' | 'segmentState' | 'sealSegment' | 'truncateSegment' | 'deleteSegment' | 'mergeSegments'
+  | 'createSegment'
+  | 'segmentState'
+  | 'sealSegment'
+  | 'truncateSegment'
+  | 'deleteSegment'
+  | 'mergeAll'
+  | 'mergeSegments'
 >
 
 function lifeCalls(call: Call): LifeCalls {
@@ -165,6 +171,12 @@ function lifeCalls(call: Call): LifeCalls {
       const request = { kind: 'delete-segment', segment, delegationToken } as const
       const reply = await call(segment, request, ['segment-deleted', 'no-such-segment'], { signal })
       return reply.kind === 'segment-deleted' ? 'deleted' : 'missing'
+    },
+
+    async mergeAll({ target, sources }, { signal } = {}) {
+      const request = { kind: 'merge-segments-batch', target, sources, delegationToken } as const
+      const { merges } = await call(target, request, ['segments-batch-merged'], { signal })
+      return merges.map(({ newTargetWriteOffset }) => newTargetWriteOffset)
     },
 
     async mergeSegments({ target, source }, { signal } = {}) {

@@ -269,3 +269,24 @@ test('exactly once and in order, through broken connections and cut frames', asy
     })
   }
 })
+
+test(
+  'a writer that is closed while it connects begins nothing that nobody would end',
+  inWorld(async (world) => {
+    const { writer, write, store, parts } = await bench(world)
+    const writing = write('never sent')
+    await Promise.resolve()
+    await new Promise<void>((resolve) => parts.host.clock.defer(resolve))
+    writer.close()
+    writer.queue.fail(new Error('closed'))
+    await writing.catch(() => undefined)
+    store.intercept = ({ kind }) => {
+      strictEqual(kind, 'hello')
+      return false
+    }
+    await world.sleep(1000)
+    const connection = await parts.pool.connect(await parts.locations.find(S))
+    strictEqual(connection.waiting, 0)
+    strictEqual(store.connectionsTaken, 1)
+  }),
+)

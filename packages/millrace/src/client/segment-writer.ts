@@ -119,6 +119,8 @@ export class SegmentWriter {
     try {
       const address = await orAborted(locations.find(this.segment, { signal: pool.closing }), pool.closing)
       const connection = await pool.connect(address)
+      // It was closed meanwhile, and what a session begins nobody would end.
+      if (this.#ended) return 'ended'
       return await new Promise<SessionEnd>((resolve) => {
         const session = new Session({
           connection,

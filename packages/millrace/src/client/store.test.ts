@@ -280,7 +280,12 @@ test(
       orders.update({ scaling: { bytesPerSecond: 1000 } }),
       failsWith('invalid-argument', /kilobytes/),
     )
-    await rejects(orders.update({ scaling: { segments: 3 } }), failsWith('unsupported'))
+    await orders.update({ scaling: { segments: 3 } })
+    const { topology } = await orders.info()
+    deepStrictEqual(
+      topology.segments.map(({ range }) => range.high),
+      [1 / 3, 2 / 3, 1],
+    )
   }),
 )
 
@@ -484,5 +489,41 @@ test(
     const { pendingBytes, connections, open } = store.stats()
     deepStrictEqual({ pendingBytes, open }, { pendingBytes: 0, open: 0 })
     ok(connections >= 1)
+  }),
+)
+
+test(
+  'a stream scales while it is written, read and watched: every event once, those of a key in order',
+  withStore(async (store, world) => {
+    const orders = store.stream<Order>('shop/orders', { ...byCustomer, create: { scaling: { segments: 1 } } })
+    await orders.create()
+    const epochs: number[] = []
+    const watching = (async () => {
+      for await (const { epoch, segments } of orders.watch()) {
+        epochs.push(epoch)
+        if (segments.length === 3) break
+      }
+    })()
+    const writing = (async () => {
+      for (let id = 0; id < 600; id++) {
+        await orders.write(order(id))
+        if (id % 10 === 0) await world.sleep(5)
+      }
+    })()
+    const seen: Order[] = []
+    const reading = (async () => {
+      for await (const { value } of orders.read()) if (seen.push(value) === 600) break
+    })()
+    for (const count of [4, 2, 5, 1]) strictEqual((await orders.scale(count)).segments.length, count)
+    const last = await orders.scale(3)
+    await Promise.all([writing, reading, watching])
+    deepStrictEqual(epochs, [0, 1, 2, 3, 4, 5])
+    deepStrictEqual(last, (await orders.info()).topology)
+    ok(last.segments.every(({ predecessors }) => predecessors.length > 0))
+    for (let customer = 0; customer < 7; customer++)
+      deepStrictEqual(
+        seen.filter((one) => one.customer === `customer ${customer}`).map(({ id }) => id),
+        Array.from({ length: 600 }, (_, id) => id).filter((id) => id % 7 === customer),
+      )
   }),
 )

@@ -43,7 +43,7 @@ export interface StoreStats {
   readonly connections: number
   /** Of events that are not durable yet, headers included. */
   readonly pendingBytes: number
-  /** Readers and writers that have not been closed. */
+  /** Readers, writers and transactions that have not been closed or ended. */
   readonly open: number
   /** Of the engine, where it runs in this process. */
   readonly engine?: EngineStats | undefined
@@ -105,6 +105,7 @@ class RemoteStore implements Store {
     this.#context = {
       host,
       controller,
+      controllerOnce: parts.controller,
       segments: segmentCalls({ host, locations, pool: this.#callPool }),
       locations,
       callPool: this.#callPool,
@@ -114,7 +115,7 @@ class RemoteStore implements Store {
       closing,
       writers: new WriterPool(),
       open: new Set(),
-      streamWriters: new Set(),
+      sinks: new Set(),
     }
   }
 
@@ -129,9 +130,9 @@ class RemoteStore implements Store {
   }
 
   stats(): StoreStats {
-    const { appendPool, streamWriters, open } = this.#context
+    const { appendPool, sinks, open } = this.#context
     let pendingBytes = 0
-    for (const { bytes } of streamWriters) pendingBytes += bytes
+    for (const { bytes } of sinks) pendingBytes += bytes
     return {
       connections: this.#callPool.connections + appendPool.connections,
       pendingBytes,
@@ -150,10 +151,10 @@ class RemoteStore implements Store {
   }
 
   async #close(): Promise<void> {
-    const { appendPool, open, streamWriters } = this.#context
+    const { appendPool, open, sinks } = this.#context
     await this.#writesUnderWay()
     this.#closing.abort(storeClosed())
-    for (const writer of streamWriters) writer.close()
+    for (const sink of sinks) sink.close()
     // A writer that has lost events says so at its own close; here it only ends.
     await Promise.allSettled([...open].map((closeable) => closeable.close()))
     appendPool.close()

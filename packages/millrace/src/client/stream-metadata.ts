@@ -1,7 +1,11 @@
 /** What the controller knows of the segments of one stream, in the form that readers and writers use. */
 import type { Host } from '../base/host.ts'
-import type { SegmentRange, StreamConfig } from '../protocol/controller/messages.ts'
-import { ControllerError, type ControllerService } from '../protocol/controller/service.ts'
+import type { SegmentRange, StreamConfig, StreamInfo } from '../protocol/controller/messages.ts'
+import {
+  ControllerError,
+  type ControllerErrorCode,
+  type ControllerService,
+} from '../protocol/controller/service.ts'
 import { type ScopedName, scopedName, segmentNameOfId } from '../protocol/names.ts'
 import { invalidArgument, streamNotFound, streamSealed } from './errors.ts'
 import type { Wait } from './segment-calls.ts'
@@ -23,23 +27,31 @@ export interface Successor extends Segment {
   readonly predecessors: readonly bigint[]
 }
 
+const MAY_MEAN_SEALED: readonly ControllerErrorCode[] = [
+  'unknown',
+  'invalid-argument',
+  'failed-precondition',
+  'aborted',
+  'internal',
+]
+
 export class StreamMetadata {
   /** `scope/stream` */
   readonly stream: string
+  readonly info: StreamInfo
   readonly #controller: ControllerService
-  readonly #info: { readonly scope: string; readonly stream: string }
 
   constructor(controller: ControllerService, { scope, name }: ScopedName) {
     this.#controller = controller
-    this.#info = { scope, stream: name }
+    this.info = { scope, stream: name }
     this.stream = scopedName(scope, name)
   }
 
   /** Those that take events now, sorted by key; none if the stream is sealed. Rejects `stream-not-found`. */
   async current({ signal }: Wait = {}): Promise<readonly Segment[]> {
-    const response = this.#controller.getCurrentSegments(this.#info, { signal })
+    const response = this.#controller.getCurrentSegments(this.info, { signal })
     const { segmentRanges } = await this.#orNotFound(response)
-    return segmentRanges.map((range) => this.#segment(range))
+    return segmentRanges.map((range) => this.segment(range))
   }
 
   /** As `current`, but a sealed stream is an error. */
@@ -49,23 +61,30 @@ export class StreamMetadata {
     return segments
   }
 
+  /** Those of an epoch that has begun, sorted by key, whatever has become of them since. Rejects `stream-not-found`. */
+  async ofEpoch(epoch: number, { signal }: Wait = {}): Promise<readonly Segment[]> {
+    const response = this.#controller.getEpochSegments({ streamInfo: this.info, epoch }, { signal })
+    const { segmentRanges } = await this.#orNotFound(response)
+    return segmentRanges.map((range) => this.segment(range)).toSorted((one, two) => one.low - two.low)
+  }
+
   /** Where the stream starts. */
   async head({ signal }: Wait = {}): Promise<Cut> {
-    const request = { streamInfo: this.#info, timestamp: 0n }
+    const request = { streamInfo: this.info, timestamp: 0n }
     const { segments } = await this.#orNotFound(this.#controller.getSegments(request, { signal }))
     return new Map(segments.map(({ segmentId, offset }) => [segmentId.segmentId, offset]))
   }
 
   async config({ signal }: Wait = {}): Promise<StreamConfig> {
-    return this.#orNotFound(this.#controller.getStreamConfiguration(this.#info, { signal }))
+    return this.#orNotFound(this.#controller.getStreamConfiguration(this.info, { signal }))
   }
 
   /** None while the segment takes events, none at the end of a stream, and none if the controller does not know it. */
   async successors(id: bigint, { signal }: Wait = {}): Promise<readonly Successor[]> {
-    const request = { streamInfo: this.#info, segmentId: id }
+    const request = { streamInfo: this.info, segmentId: id }
     try {
       const { segments } = await this.#controller.getSegmentsImmediatelyFollowing(request, { signal })
-      return segments.map(({ segment, value }) => ({ ...this.#segment(segment), predecessors: value }))
+      return segments.map(({ segment, value }) => ({ ...this.segment(segment), predecessors: value }))
     } catch (error) {
       if (error instanceof ControllerError && error.code === 'not-found') return []
       throw error
@@ -93,7 +112,7 @@ export class StreamMetadata {
 
   /** The segments that have events between two cuts. Rejects `invalid-argument` for cuts that are none of this stream. */
   async between(from: Cut, to: Cut, { signal }: Wait = {}): Promise<ReadonlySet<bigint>> {
-    const request = { streamInfo: this.#info, from, to }
+    const request = { streamInfo: this.info, from, to }
     try {
       const { segments } = await this.#orNotFound(this.#controller.getSegmentsBetween(request, { signal }))
       return new Set(segments.map(({ segmentId }) => segmentId))
@@ -104,11 +123,24 @@ export class StreamMetadata {
     }
   }
 
-  nameOf(id: bigint): string {
-    return segmentNameOfId(this.#info.scope, this.#info.stream, id)
+  /**
+   * A call that only a stream that is not sealed takes. Controllers refuse it in ways of their own, so it is looked up afterwards
+   * whether that was the reason. Rejects `stream-not-found` and `stream-sealed`.
+   */
+  async unlessSealed<R>(call: () => Promise<R>, wait: Wait): Promise<R> {
+    try {
+      return await this.#orNotFound(call())
+    } catch (error) {
+      if (error instanceof ControllerError && MAY_MEAN_SEALED.includes(error.code)) await this.writable(wait)
+      throw error
+    }
   }
 
-  #segment({ segmentId, minKey, maxKey }: SegmentRange): Segment {
+  nameOf(id: bigint): string {
+    return segmentNameOfId(this.info.scope, this.info.stream, id)
+  }
+
+  segment({ segmentId, minKey, maxKey }: SegmentRange): Segment {
     const id = segmentId.segmentId
     return { id, name: this.nameOf(id), low: minKey, high: maxKey }
   }

@@ -9,8 +9,11 @@ import { assert } from '../base/assert.ts'
 import type { Completion } from './completion.ts'
 import { asMillraceError, MillraceError, storeClosed, streamSealed } from './errors.ts'
 import { EventQueue } from './event-queue.ts'
+import type { EventSink } from './event-sink.ts'
+import { type Route, routeOf } from './routes.ts'
 import { SegmentWriter, type SegmentWriterParts } from './segment-writer.ts'
 import type { Segment, StreamMetadata } from './stream-metadata.ts'
+import { WriteBudget } from './write-budget.ts'
 
 export interface StreamWriterOptions {
   /** More bytes than this that are not durable, and producers are asked to wait. */
@@ -20,71 +23,54 @@ export interface StreamWriterOptions {
   onClosed?(): void
 }
 
-/** Keys above the route before it, up to and including `high`, as Pravega's clients route them. */
-interface Route {
-  readonly high: number
+interface SegmentRoute extends Route {
   readonly id: bigint
   readonly writer: SegmentWriter
 }
 
-/** Room is told again when this part of the budget is in use. */
-const ROOM_AT = 0.75
-
-export class StreamWriter {
+export class StreamWriter implements EventSink {
   readonly #parts: SegmentWriterParts
   readonly #metadata: StreamMetadata
   readonly #options: StreamWriterOptions
   /** Sorted; empty until the segments are known. */
-  #routes: readonly Route[] = []
+  #routes: readonly SegmentRoute[] = []
   readonly #writers = new Map<bigint, SegmentWriter>()
   /** Ended ones whose successors are being asked for. */
   readonly #replacing = new Set<SegmentWriter>()
   /** Events that came before the segments were known. */
   readonly #early: EventQueue
+  readonly #budget: WriteBudget
   #opening = false
   #closed = false
-  #bytes = 0
-  #room: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
 
   constructor(parts: SegmentWriterParts, metadata: StreamMetadata, options: StreamWriterOptions) {
     this.#parts = parts
     this.#metadata = metadata
     this.#options = options
     this.#early = new EventQueue(parts.slabs)
+    this.#budget = new WriteBudget(options.bytesMax)
   }
 
-  /** Of events that are not durable yet. */
   get bytes(): number {
-    return this.#bytes
+    return this.#budget.bytes
   }
 
   get closed(): boolean {
     return this.#closed
   }
 
-  /** Undefined while the budget has room; else resolves when it has again. Never rejects. */
   get room(): Promise<void> | undefined {
-    if (this.#bytes <= this.#options.bytesMax) return undefined
-    if (this.#room === undefined) {
-      let resolve = (): void => undefined
-      const promise = new Promise<void>((settle) => {
-        resolve = settle
-      })
-      this.#room = { promise, resolve }
-    }
-    return this.#room.promise
+    return this.#budget.room
   }
 
-  /** `hash` is the key's; the completion hears of the event when it is durable or has failed. */
   pushText(text: string, hash: number, completion: Completion): void {
-    this.#bytes += this.#queueFor(hash).pushText(text, hash, completion)
+    this.#budget.take(this.#queueFor(hash).pushText(text, hash, completion))
   }
 
   pushBytes(event: Uint8Array, hash: number, completion: Completion): void {
-    this.#bytes += this.#queueFor(hash).pushBytes(event, hash, completion)
+    this.#budget.take(this.#queueFor(hash).pushBytes(event, hash, completion))
   }
 
-  /** Fails what is not durable. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -98,7 +84,7 @@ export class StreamWriter {
 
   #queueFor(hash: number): EventQueue {
     assert(!this.#closed, 'Nothing is pushed into a closed writer')
-    const route = this.#routeOf(hash)
+    const route = routeOf(this.#routes, hash)
     if (route === undefined) {
       if (!this.#opening) void this.#open()
       return this.#early
@@ -108,18 +94,6 @@ export class StreamWriter {
     // Its successors were asked for in vain before; what is pushed now asks anew what has become of the stream.
     else if (!this.#replacing.has(writer)) void this.#replace(writer, id)
     return writer.queue
-  }
-
-  #routeOf(hash: number): Route | undefined {
-    const routes = this.#routes
-    let low = 0
-    let high = routes.length - 1
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (routes[middle]!.high < hash) low = middle + 1
-      else high = middle
-    }
-    return routes[low]
   }
 
   async #open(): Promise<void> {
@@ -151,7 +125,7 @@ export class StreamWriter {
     return this.#parts.pool.closing
   }
 
-  #routeTo(segment: Segment, high: number): Route {
+  #routeTo(segment: Segment, high: number): SegmentRoute {
     return { high, id: segment.id, writer: this.#writerFor(segment) }
   }
 
@@ -159,7 +133,7 @@ export class StreamWriter {
     let writer = this.#writers.get(id)
     if (writer === undefined) {
       writer = new SegmentWriter(this.#parts, name, {
-        onDurable: (bytes) => this.#free(bytes),
+        onDurable: (bytes) => this.#budget.free(bytes),
         onEnded: (ended) => void this.#replace(ended, id),
         onFailed: (failed, error) => this.#failQueue(failed.queue, error),
       })
@@ -197,7 +171,7 @@ export class StreamWriter {
   }
 
   /** The part of a route that each of the segments takes over. */
-  #split(route: Route, low: number, segments: readonly Segment[]): readonly Route[] {
+  #split(route: SegmentRoute, low: number, segments: readonly Segment[]): readonly SegmentRoute[] {
     const routes = segments
       .filter((segment) => segment.high > low && segment.low < route.high)
       .toSorted((one, two) => one.high - two.high)
@@ -215,13 +189,6 @@ export class StreamWriter {
 
   #failQueue(queue: EventQueue, error: unknown): void {
     const shown = this.#closing.aborted ? storeClosed(error) : asMillraceError(error, this.#metadata.stream)
-    this.#free(queue.fail(shown as Error))
-  }
-
-  #free(bytes: number): void {
-    this.#bytes -= bytes
-    if (this.#room === undefined || this.#bytes > this.#options.bytesMax * ROOM_AT) return
-    this.#room.resolve()
-    this.#room = undefined
+    this.#budget.free(queue.fail(shown as Error))
   }
 }

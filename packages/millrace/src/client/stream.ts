@@ -1,19 +1,21 @@
 /** A stream as programs hold it: a name and how its events look. Nothing happens before something is asked of it. */
-import type { StreamConfig } from '../protocol/controller/messages.ts'
 import {
   CreateStreamStatus,
   DeleteStreamStatus,
   UpdateStreamStatus,
 } from '../protocol/controller/messages.ts'
-import { routingKeyHash } from '../protocol/hash.ts'
 import type { ScopedName } from '../protocol/names.ts'
 import { Completion } from './completion.ts'
 import { parseCut, showCut, type StreamCut, tailOf, type WordOrCut } from './cuts.ts'
 import { asMillraceError, invalidArgument, MillraceError, streamNotFound, streamSealed } from './errors.ts'
+import { EventPusher, type WriteOptions } from './event-pusher.ts'
 import type { EventForm } from './events.ts'
 import { checkedGroupName, type Group, GroupHandle, type GroupOptions } from './group/group.ts'
 import { configOf, type StreamPolicy } from './policy.ts'
 import { EventReader, type EventSource, type Reader, type ReadOptions } from './reader.ts'
+import type { ScaleTo } from './scale-plan.ts'
+import { scaleStream } from './scaling.ts'
+import type { StandardSchemaV1 } from './schema.ts'
 import type { Wait } from './segment-calls.ts'
 import type { StoreContext } from './store-context.ts'
 import { StorePool } from './store-pool.ts'
@@ -21,9 +23,19 @@ import { describeStream, type StreamInfo } from './stream-info.ts'
 import { StreamReader } from './stream-reader.ts'
 import { StreamWriter } from './stream-writer.ts'
 import { type Cut, StreamMetadata } from './stream-metadata.ts'
+import type { Topology } from './topology.ts'
+import { watchTopology } from './topology-watch.ts'
+import {
+  newTransaction,
+  reopenTransaction,
+  type Transaction,
+  type TransactionOptions,
+  type TransactionParts,
+} from './transaction.ts'
+import { transactionCalls, type TransactionStatus } from './transaction-calls.ts'
 import { type Codec, type Json, valueForm } from './values.ts'
 import { orAborted } from './waiting.ts'
-import { EventWriter, type WriteOptions, type Writer } from './writer.ts'
+import { EventWriter, type Writer } from './writer.ts'
 
 export interface StreamOptions<T> {
   /**
@@ -31,7 +43,12 @@ export interface StreamOptions<T> {
    * write says `{ key }`.
    */
   readonly key: ((value: T) => string) | null
-  /** Without it values are JSON. */
+  /**
+   * Any Standard Schema (Zod, Valibot, ArkType) that answers at once. It checks values before they are written and after they
+   * were read; what it makes of a value is what is written, and what reading returns.
+   */
+  readonly schema?: StandardSchemaV1<unknown, T> | undefined
+  /** Without it values are JSON. With a schema, too, it encodes what that has checked. */
   readonly codec?: Codec<T> | undefined
   /** How the stream is made when it is first used; false if it must exist. */
   readonly create?: false | StreamPolicy | undefined
@@ -48,10 +65,23 @@ export interface Stream<T = Json> {
   read(options?: ReadOptions): Reader<T>
   /** Readers that share the stream and remember what they have read: Pravega's reader group of this name. */
   group(name: string, options?: GroupOptions): Group<T>
+  /** Its events become readable all together when it is committed, or never. */
+  transaction(options?: TransactionOptions): Promise<Transaction<T>>
+  /** A handle of a transaction that was begun elsewhere, or before a restart. One that has been committed can be told so, too. */
+  openTransaction(id: string, options?: TransactionOptions): Promise<Transaction<T>>
+  /** For 24 hours after its end; then `unknown`. */
+  transactionStatus(id: string, options?: Wait): Promise<TransactionStatus>
   cut(at: 'head' | 'tail', options?: Wait): Promise<StreamCut>
+  /**
+   * Splits and merges segments while they are written and read; events of one key stay in order. To a number of equal segments,
+   * changing as few as possible, or as it is said. Resolves with what the stream is like when it is done.
+   */
+  scale(to: ScaleTo, options?: Wait): Promise<Topology>
+  /** The segments as they are, and then after each change. Ends when the stream is deleted. */
+  watch(options?: Wait): AsyncIterable<Topology>
   /** True if the stream was made now, false if it was there. */
   create(policy?: StreamPolicy): Promise<boolean>
-  /** What the policy does not mention stays as it is. */
+  /** What the policy does not mention stays as it is. A stream that has other than so many segments is scaled. */
   update(policy: StreamPolicy): Promise<void>
   info(options?: Wait): Promise<StreamInfo>
   truncate(before: StreamCut): Promise<void>
@@ -69,6 +99,7 @@ export class StreamHandle<T> implements Stream<T> {
   readonly #scoped: ScopedName
   readonly #metadata: StreamMetadata
   readonly #form: EventForm<T>
+  readonly #pusher: EventPusher<T>
   readonly #create: false | StreamPolicy
   /** Handles that would make the stream in different ways do not share a writer. */
   readonly #writerName: string
@@ -80,9 +111,10 @@ export class StreamHandle<T> implements Stream<T> {
     this.name = this.#metadata.stream
     this.#form = {
       stream: this.name,
-      values: valueForm(this.name, options.codec),
+      values: valueForm(this.name, options),
       keyOf: options.key,
     }
+    this.#pusher = new EventPusher(this.#form, () => context.host.random.ratio())
     this.#create = options.create ?? {}
     this.#writerName = `${this.name} ${JSON.stringify(this.#create)}`
   }
@@ -91,7 +123,7 @@ export class StreamHandle<T> implements Stream<T> {
     return this.#call(async () => {
       options.signal?.throwIfAborted()
       const completion = new Completion()
-      this.#push(this.#sharedWriter(), value, options, completion)
+      this.#pusher.push(this.#sharedWriter(), value, options, completion)
       await orAborted(completion.done(), options.signal)
     })
   }
@@ -104,7 +136,7 @@ export class StreamHandle<T> implements Stream<T> {
       for (const value of values) {
         // While this was waiting for room, the writer may have been given up for others.
         if (writer.closed) writer = this.#sharedWriter()
-        this.#push(writer, value, undefined, completion)
+        this.#pusher.push(writer, value, undefined, completion)
         // A failed event makes room, too: then there is no point in going on.
         if (writer.room !== undefined) await orAborted(writer.room, signal)
         if (completion.error !== undefined) break
@@ -121,7 +153,7 @@ export class StreamHandle<T> implements Stream<T> {
     const made: EventWriter<T> = new EventWriter({
       stream: this.name,
       writer,
-      push: (value, options, completion) => this.#push(writer, value, options, completion),
+      push: (value, options, completion) => this.#pusher.push(writer, value, options, completion),
       onClosed: () => this.#context.open.delete(made),
     })
     this.#context.open.add(made)
@@ -160,8 +192,30 @@ export class StreamHandle<T> implements Stream<T> {
     })
   }
 
+  transaction(options: TransactionOptions = {}): Promise<Transaction<T>> {
+    return this.#call(() => this.#orMissing(() => newTransaction(this.#transactions, options)))
+  }
+
+  openTransaction(id: string, options: TransactionOptions = {}): Promise<Transaction<T>> {
+    return this.#call(() => reopenTransaction(this.#transactions, id, options))
+  }
+
+  transactionStatus(id: string, options: Wait = {}): Promise<TransactionStatus> {
+    return this.#call(() => transactionCalls(this.#transactions.calls, id).status(options))
+  }
+
   cut(at: 'head' | 'tail', options: Wait = {}): Promise<StreamCut> {
     return this.#call(async () => showCut(this.#scoped, await this.#cutOf(at, options)))
+  }
+
+  scale(to: ScaleTo, options: Wait = {}): Promise<Topology> {
+    const { host, controller } = this.#context
+    return this.#call(() => scaleStream({ host, controller, metadata: this.#metadata }, to, options))
+  }
+
+  watch(options: Wait = {}): AsyncIterable<Topology> {
+    const { host, closing } = this.#context
+    return watchTopology({ host, closing, metadata: this.#metadata }, options)
   }
 
   create(policy: StreamPolicy = this.#create === false ? {} : this.#create): Promise<boolean> {
@@ -171,7 +225,9 @@ export class StreamHandle<T> implements Stream<T> {
   update(policy: StreamPolicy): Promise<void> {
     return this.#call(async () => {
       const present = await this.#metadata.config()
-      const { status } = await this.#context.controller.updateStream(configOf(policy, this.#info, present))
+      const { status } = await this.#context.controller.updateStream(
+        configOf(policy, this.#metadata.info, present),
+      )
       this.#check(status, UpdateStreamStatus)
     })
   }
@@ -183,7 +239,10 @@ export class StreamHandle<T> implements Stream<T> {
   truncate(before: StreamCut): Promise<void> {
     return this.#call(async () => {
       const cut = parseCut(this.#scoped, before)
-      const { status } = await this.#context.controller.truncateStream({ streamInfo: this.#info, cut })
+      const { status } = await this.#context.controller.truncateStream({
+        streamInfo: this.#metadata.info,
+        cut,
+      })
       if (status === UpdateStreamStatus.FAILURE)
         throw invalidArgument(
           `${this.name} cannot be truncated there: the cut lies before its head, or is none`,
@@ -199,19 +258,21 @@ export class StreamHandle<T> implements Stream<T> {
   delete(): Promise<void> {
     return this.#call(async () => {
       await this.#seal()
-      const { status } = await this.#context.controller.deleteStream(this.#info)
+      const { status } = await this.#context.controller.deleteStream(this.#metadata.info)
       if (status === DeleteStreamStatus.STREAM_NOT_SEALED)
         throw new MillraceError('internal', `${this.name} was sealed and is not`, { stream: this.name })
       this.#check(status, DeleteStreamStatus)
     })
   }
 
-  get #info(): StreamConfig['streamInfo'] {
-    return { scope: this.#scoped.scope, stream: this.#scoped.name }
+  get #transactions(): TransactionParts<T> {
+    const { host, controller, controllerOnce, closing } = this.#context
+    const calls = { host, controller, controllerOnce, closing, metadata: this.#metadata }
+    return { context: this.#context, form: this.#form, calls }
   }
 
   async #seal(): Promise<void> {
-    const { status } = await this.#context.controller.sealStream(this.#info)
+    const { status } = await this.#context.controller.sealStream(this.#metadata.info)
     this.#check(status, UpdateStreamStatus)
   }
 
@@ -221,22 +282,6 @@ export class StreamHandle<T> implements Stream<T> {
     if ('STREAM_SEALED' in statuses && status === statuses.STREAM_SEALED) throw streamSealed(this.name)
     if ('SCOPE_NOT_FOUND' in statuses && status === statuses.SCOPE_NOT_FOUND) throw streamNotFound(this.name)
     throw new MillraceError('internal', `The controller failed to change ${this.name}`, { stream: this.name })
-  }
-
-  #push(writer: StreamWriter, value: T, options: WriteOptions | undefined, completion: Completion): void {
-    const encoded = this.#form.values.encode(value)
-    const hash = this.#hashOf(value, options?.key)
-    if (typeof encoded === 'string') writer.pushText(encoded, hash, completion)
-    else writer.pushBytes(encoded, hash, completion)
-  }
-
-  #hashOf(value: T, given: string | undefined): number {
-    const { keyOf } = this.#form
-    if (keyOf === null)
-      return given === undefined ? this.#context.host.random.ratio() : routingKeyHash(checkedKey(given))
-    if (given !== undefined)
-      throw invalidArgument(`Events of ${this.name} have keys of their own, a write cannot give another`)
-    return routingKeyHash(checkedKey(keyOf(value)))
   }
 
   #sharedWriter(): StreamWriter {
@@ -252,10 +297,10 @@ export class StreamHandle<T> implements Stream<T> {
       {
         bytesMax,
         onMissing: () => this.#onMissing(),
-        onClosed: () => this.#context.streamWriters.delete(writer),
+        onClosed: () => this.#context.sinks.delete(writer),
       },
     )
-    this.#context.streamWriters.add(writer)
+    this.#context.sinks.add(writer)
     return writer
   }
 
@@ -298,7 +343,7 @@ export class StreamHandle<T> implements Stream<T> {
   }
 
   async #make(policy: StreamPolicy): Promise<boolean> {
-    const config = configOf(policy, this.#info)
+    const config = configOf(policy, this.#metadata.info)
     await this.#context.controller.createScope({ scope: this.#scoped.scope })
     const { status } = await this.#context.controller.createStream(config)
     if (status === CreateStreamStatus.STREAM_EXISTS) return false
@@ -314,9 +359,4 @@ export class StreamHandle<T> implements Stream<T> {
       throw asMillraceError(error, this.name)
     }
   }
-}
-
-function checkedKey(key: unknown): string {
-  if (typeof key === 'string') return key
-  throw invalidArgument(`A key is a string, not ${key === null ? 'null' : typeof key}`)
 }

@@ -1,6 +1,7 @@
 /** Values of a program to and from the bytes of events. */
 import { encodeFailed, eventTooLarge } from './errors.ts'
 import { EVENT_BYTES_MAX } from './event-queue.ts'
+import { checkBy, type StandardSchemaV1 } from './schema.ts'
 
 /** What JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
@@ -16,19 +17,30 @@ export interface Codec<T> {
 export type Encoded = string | Uint8Array
 
 export interface ValueForm<T> {
+  /** The value as it is to be written: what the schema makes of it, if there is one. Throws `invalid-value`. */
+  check(value: T): T
   /** Throws `encode` or `event-too-large`. */
   encode(value: T): Encoded
   /** The value in these bytes of a batch. Throws whatever is wrong with them. */
   decode(data: Buffer, start: number, end: number): T
 }
 
-/** JSON, unless there is a codec. */
-export function valueForm<T>(stream: string, codec: Codec<T> | undefined): ValueForm<T> {
-  return codec === undefined ? jsonForm(stream) : codecForm(stream, codec)
+export interface FormOptions<T> {
+  readonly codec?: Codec<T> | undefined
+  readonly schema?: StandardSchemaV1<unknown, T> | undefined
+}
+
+/** JSON, unless there is a codec. The schema checks what goes into either, and what comes out. */
+export function valueForm<T>(stream: string, { codec, schema }: FormOptions<T>): ValueForm<T> {
+  const form = codec === undefined ? jsonForm<T>(stream) : codecForm(stream, codec)
+  if (schema === undefined) return form
+  const check = checkBy(stream, schema)
+  return { ...form, check, decode: (data, start, end) => check(form.decode(data, start, end)) }
 }
 
 function jsonForm<T>(stream: string): ValueForm<T> {
   return {
+    check: (value) => value,
     encode(value) {
       let text: string | undefined
       try {
@@ -47,6 +59,7 @@ function jsonForm<T>(stream: string): ValueForm<T> {
 
 function codecForm<T>(stream: string, codec: Codec<T>): ValueForm<T> {
   return {
+    check: (value) => value,
     encode(value) {
       let bytes: unknown
       try {

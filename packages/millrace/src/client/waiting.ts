@@ -52,26 +52,37 @@ export function untilAborted<T>(
   })
 }
 
-const DELAY_MS_MIN = 10
-const DELAY_MS_MAX = 1000
+export interface Pauses {
+  readonly delayMsMin: number
+  readonly delayMsMax: number
+}
+
+/** Of one whose call has failed. */
+const AFTER_FAILURE: Pauses = { delayMsMin: 10, delayMsMax: 1000 }
+
+/** Of one who asks a controller whether what it has begun is done: most of that takes some milliseconds. */
+export const UNTIL_DONE: Pauses = { delayMsMin: 2, delayMsMax: 100 }
 
 /** Growing pauses between attempts. Their length is drawn, so that all who lost one store do not come back in step. */
 export class Backoff {
-  readonly #host: Host
-  #delayMs = DELAY_MS_MIN
+  readonly #host: Pick<Host, 'clock' | 'random'>
+  readonly #pauses: Pauses
+  #delayMs: number
 
-  constructor(host: Host) {
+  constructor(host: Pick<Host, 'clock' | 'random'>, pauses: Pauses = AFTER_FAILURE) {
     this.#host = host
+    this.#pauses = pauses
+    this.#delayMs = pauses.delayMsMin
   }
 
   /** The next failure is the first one again. */
   reset(): void {
-    this.#delayMs = DELAY_MS_MIN
+    this.#delayMs = this.#pauses.delayMsMin
   }
 
   nextDelayMs(): number {
     const delayMs = this.#delayMs * (0.5 + this.#host.random.ratio() / 2)
-    this.#delayMs = Math.min(this.#delayMs * 2, DELAY_MS_MAX)
+    this.#delayMs = Math.min(this.#delayMs * 2, this.#pauses.delayMsMax)
     return delayMs
   }
 

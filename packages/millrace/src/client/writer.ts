@@ -1,15 +1,11 @@
 /** Writing many events without waiting for each. */
 import { Completion } from './completion.ts'
 import { asMillraceError, storeClosed } from './errors.ts'
+import type { WriteOptions } from './event-pusher.ts'
+import type { EventSink } from './event-sink.ts'
 import type { Closeable } from './reader.ts'
 import type { Wait } from './segment-calls.ts'
-import type { StreamWriter } from './stream-writer.ts'
 import { orAborted } from './waiting.ts'
-
-export interface WriteOptions {
-  /** Only for streams without keys of their own (`key: null`): events of one key stay in order. */
-  readonly key?: string | undefined
-}
 
 /**
  * `push` returns nothing, or a promise of room when so much is not durable that it is time to wait. What has become of pushed
@@ -24,7 +20,7 @@ export interface Writer<T> extends Closeable {
 
 export interface EventWriterParts<T> {
   readonly stream: string
-  readonly writer: StreamWriter
+  readonly writer: EventSink
   /** Encodes and routes; throws for a value that cannot be. */
   readonly push: (value: T, options: WriteOptions | undefined, completion: Completion) => void
   readonly onClosed: () => void

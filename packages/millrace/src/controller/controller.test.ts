@@ -2,6 +2,7 @@ import { deepStrictEqual, match, rejects, strictEqual } from 'node:assert/strict
 import { test } from 'node:test'
 import { type SegmentCalls, SegmentError, type SegmentErrorCode } from '../client/segment-calls.ts'
 import { connectGrpcController } from '../client/grpc-controller.ts'
+import { ScaleResponse } from '../protocol/controller/messages.ts'
 import { type ControllerService, RPC_NAMES, type RpcName } from '../protocol/controller/service.ts'
 import {
   cutOf,
@@ -51,14 +52,6 @@ function breakable(code: SegmentErrorCode): {
 test('what this version does not serve says so in a sentence, and is never taken for success', async () => {
   const { service, failures } = openController()
   const unserved: readonly RpcName[] = [
-    'createTransaction',
-    'commitTransaction',
-    'abortTransaction',
-    'pingTransaction',
-    'checkTransactionState',
-    'listCompletedTransactions',
-    'scale',
-    'checkScale',
     'noteTimestampFromWriter',
     'removeWriter',
     'createKeyValueTable',
@@ -165,8 +158,8 @@ test('trap 30, trap 37: places and tokens are answered while no store can be rea
 test('a controller whose first call failed prepares itself with the next', async () => {
   const fake = new FakeSegments()
   let failures = 3
-  const connection = fake.connect(({ segment }) =>
-    failures-- > 0
+  const connection = fake.connect(({ name, segment }) =>
+    name === 'createTable' && failures-- > 0
       ? { carriedOut: false, error: new SegmentError('disk-full', segment, 'no room') }
       : undefined,
   )
@@ -203,10 +196,15 @@ test('trap 41, trap 65: over gRPC a group comes back equal, and ids and longs ke
   const { segmentRanges } = await client.getCurrentSegments(orders)
   strictEqual(segmentRanges[0]?.maxKey, segmentRanges[1]?.minKey)
   await rejects(client.getCurrentSegments(streamInfo('shop/none')), { code: 'not-found' })
-  await rejects(
-    client.scale({ streamInfo: orders, sealedSegments: [], newKeyRanges: [], scaleTimestamp: 0n }),
-    {
-      code: 'unimplemented',
-    },
+  const { status, segments } = await client.scale({
+    streamInfo: orders,
+    sealedSegments: [2n],
+    newKeyRanges: [{ start: 2 / 3, end: 1 }],
+    scaleTimestamp: 0n,
+  })
+  strictEqual(status, ScaleResponse.STARTED)
+  deepStrictEqual(
+    segments.map(({ segmentId, minKey, maxKey }) => [segmentId.segmentId, minKey, maxKey]),
+    [[(1n << 32n) | 3n, segmentRanges[1]?.maxKey, 1]],
   )
 })

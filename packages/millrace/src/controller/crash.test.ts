@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { SegmentError } from '../client/segment-calls.ts'
 import { GroupRetention } from '../protocol/controller/messages.ts'
 import type { ControllerService } from '../protocol/controller/service.ts'
-import { segmentNameOfId } from '../protocol/names.ts'
+import { isTransactionSegment, segmentNameOfId } from '../protocol/names.ts'
 import {
   cutOf,
   fixed,
@@ -17,27 +17,43 @@ import {
   streamInfo,
 } from '../testing/controller-fixture.ts'
 import { crashAt, FakeSegments } from '../testing/fake-segments.ts'
+import {
+  begin,
+  ended,
+  mergedInto,
+  type OpenTransaction,
+  orders,
+  request,
+} from '../testing/transaction-scene.ts'
 import { decodeRecord, type RecordCodec } from './record-codec.ts'
 import { GROUP_CODEC, subscriptionsOf } from './group-record.ts'
 import { SCOPE_CODEC } from './scopes.ts'
+import { frontierOf, segmentsBefore } from './stream-cut.ts'
+import { headOf, type StreamRecord } from './stream-life.ts'
 import { STREAM_CODEC } from './stream-record.ts'
-import { currentSegments } from './stream-segments.ts'
+import { everySegment, type StreamSegment } from './stream-segments.ts'
+import { TRANSACTION_CODEC, TRANSACTIONS_TABLE } from './transaction-record.ts'
 
 interface Scenario {
   readonly name: string
-  /** What is there before. */
-  readonly given: (service: ControllerService, fake: FakeSegments) => Promise<unknown>
+  /** What is there before; transactions that the work is about. */
+  readonly given: (
+    service: ControllerService,
+    fake: FakeSegments,
+  ) => Promise<readonly OpenTransaction[] | undefined | void>
   /** What is cut off, and then done again. */
-  readonly work: (service: ControllerService) => Promise<{ readonly status: number }>
+  readonly work: (
+    service: ControllerService,
+    transactions: readonly OpenTransaction[],
+  ) => Promise<{ readonly status: number }>
   /** What the repetition is answered, instead of success, if the first attempt got as far as that. */
   readonly repeated?: { readonly status: number; readonly if: (fake: FakeSegments) => boolean }
-  /** What must be there in the end. */
+  /** What must be there in the end, as `stream/number` or `stream/number.epoch`. */
   readonly segments: readonly string[]
   /** What else must hold then. */
-  readonly check?: (fake: FakeSegments) => void
+  readonly check?: (fake: FakeSegments, transactions: readonly OpenTransaction[]) => void
 }
 
-const orders = streamInfo('shop/orders')
 const SUCCESS = 0
 const groupId = groupConfig('shop/g', []).readerGroupId
 
@@ -61,6 +77,41 @@ async function givenGroup(service: ControllerService): Promise<void> {
   await givenOrders(service)
   await service.createStream(streamConfig('shop/returns'))
   await service.createReaderGroup(keeping)
+}
+
+async function givenScaledOrders(service: ControllerService, fake: FakeSegments): Promise<void> {
+  await givenOrders(service)
+  await service.scale(split)
+  for (const name of ['0.#epoch.0', '2.#epoch.1']) fake.append(`shop/orders/${name}`, 100)
+}
+
+const split = {
+  streamInfo: orders,
+  sealedSegments: [0n],
+  newKeyRanges: [
+    { start: 0, end: 0.2 },
+    { start: 0.2, end: 0.5 },
+  ],
+  scaleTimestamp: 0n,
+}
+
+async function givenTransactions(service: ControllerService, fake: FakeSegments): Promise<OpenTransaction[]> {
+  await givenOrders(service)
+  const transactions = [await begin({ service }), await begin({ service })]
+  for (const { parts } of transactions) for (const part of parts) fake.append(part, 10)
+  return transactions
+}
+
+/** Asks for all of them, and waits for what happens then. */
+async function commitAll(
+  service: ControllerService,
+  transactions: readonly OpenTransaction[],
+): Promise<{ status: number }> {
+  let status = SUCCESS
+  for (const transaction of transactions)
+    status ||= (await service.commitTransaction(request(transaction))).status
+  for (const transaction of transactions) await ended({ service }, transaction)
+  return { status }
 }
 
 const ORDERS = ['_MARKorders/0', 'orders/0', 'orders/1']
@@ -113,6 +164,36 @@ const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'scale',
+    given: givenOrders,
+    work: (service) => service.scale(split),
+    repeated: { status: 2, if: (fake) => hasEntry(fake, 's/orders', '"manual"') },
+    segments: [...ORDERS, 'orders/2.1', 'orders/3.1'],
+  },
+  {
+    name: 'updateStream to a policy of another number of segments',
+    given: givenOrders,
+    work: (service) => service.updateStream(streamConfig('shop/orders', { scalingPolicy: fixed(3) })),
+    segments: [...ORDERS, 'orders/2.1', 'orders/3.1', 'orders/4.1'],
+  },
+  {
+    name: 'truncateStream behind a scale',
+    given: givenScaledOrders,
+    work: (service) =>
+      service.truncateStream({ streamInfo: orders, cut: cutOf({ '1.2': 60, '1.3': 0, '0.1': 0 }) }),
+    segments: ['_MARKorders/0', 'orders/1', 'orders/2.1', 'orders/3.1'],
+  },
+  {
+    name: 'deleteStream after scales',
+    given: async (service, fake) => {
+      await givenScaledOrders(service, fake)
+      await service.sealStream(orders)
+    },
+    work: (service) => service.deleteStream(orders),
+    repeated: { status: 2, if: (fake) => !hasEntry(fake, 's/orders') },
+    segments: [],
+  },
+  {
     name: 'sealStream',
     given: givenOrders,
     work: (service) => service.sealStream(orders),
@@ -124,6 +205,74 @@ const SCENARIOS: readonly Scenario[] = [
     work: (service) => service.deleteStream(orders),
     repeated: { status: 2, if: (fake) => !hasEntry(fake, 's/orders') },
     segments: [],
+  },
+  {
+    name: 'createTransaction',
+    given: givenOrders,
+    work: async (service) => {
+      await begin({ service })
+      return { status: SUCCESS }
+    },
+    segments: ORDERS,
+  },
+  {
+    name: 'commitTransaction',
+    given: givenTransactions,
+    work: commitAll,
+    segments: ORDERS,
+    check: (fake, transactions) => {
+      for (const segment of ['0.0', '1.0']) deepStrictEqual(mergedInto(fake, segment, transactions), [0, 1])
+      strictEqual(fake.segments.get('shop/orders/0.#epoch.0')?.writeOffset, 20)
+    },
+  },
+  {
+    name: 'commitTransaction after a scale',
+    given: async (service, fake) => {
+      const transactions = await givenTransactions(service, fake)
+      await service.scale(split)
+      return transactions
+    },
+    work: (service, transactions) => commitAll(service, transactions.slice(0, 1)),
+    segments: [
+      ...ORDERS,
+      // Of the epochs 1, 2 and 3.
+      ...'orders/2.1 orders/3.1 orders/0.2 orders/1.2 orders/1.3 orders/2.3 orders/3.3'.split(' '),
+    ],
+    check: (fake, transactions) => {
+      for (const segment of ['0.2', '1.2']) deepStrictEqual(mergedInto(fake, segment, transactions), [0])
+    },
+  },
+  {
+    name: 'abortTransaction',
+    given: givenTransactions,
+    work: async (service, transactions) => {
+      const { status } = await service.abortTransaction(request(transactions[0]!))
+      await ended({ service }, transactions[0]!)
+      return { status }
+    },
+    segments: ORDERS,
+    check: (fake) => strictEqual(fake.segments.get('shop/orders/0.#epoch.0')?.writeOffset, 0),
+  },
+  {
+    name: 'sealStream with transactions',
+    given: async (service, fake) => {
+      const transactions = await givenTransactions(service, fake)
+      await commitAll(service, transactions.slice(0, 1))
+      return transactions
+    },
+    work: (service) => service.sealStream(orders),
+    segments: ORDERS,
+    check: (fake, transactions) => {
+      deepStrictEqual(mergedInto(fake, '0.0', transactions), [0])
+      strictEqual([...fake.segments.keys()].filter(isTransactionSegment).length, 0)
+    },
+  },
+  {
+    name: 'deleteScopeRecursive with transactions',
+    given: givenTransactions,
+    work: (service) => service.deleteScopeRecursive({ scope: 'shop' }),
+    segments: [],
+    check: (fake) => strictEqual(fake.segments.size, 0),
   },
   {
     name: 'createReaderGroup',
@@ -166,41 +315,48 @@ const SCENARIOS: readonly Scenario[] = [
 
 for (const scenario of SCENARIOS) {
   test(`${scenario.name}, cut off anywhere and called again, is done once and leaves nothing half done`, async () => {
-    for (const cutOff of await cutOffs(scenario)) {
-      const expected = scenario.repeated?.if(cutOff.fake) === true ? scenario.repeated.status : SUCCESS
-      const { status } = await scenario.work(openController(cutOff.fake).service)
-      strictEqual(status, expected, cutOff.what)
-      checkAll(cutOff.fake, scenario.segments, cutOff.what)
-      scenario.check?.(cutOff.fake)
+    for (const { fake, what, transactions } of await cutOffs(scenario)) {
+      const expected = scenario.repeated?.if(fake) === true ? scenario.repeated.status : SUCCESS
+      const controller = openController(fake)
+      const { status } = await scenario.work(controller.service, transactions)
+      strictEqual(status, expected, what)
+      await controller.close()
+      checkAll(fake, scenario.segments, what)
+      scenario.check?.(fake, transactions)
     }
   })
 
   test(`${scenario.name}, cut off anywhere, is finished by whoever asks next, or was never begun`, async () => {
-    for (const cutOff of await cutOffs(scenario)) {
-      const { service } = openController(cutOff.fake)
+    for (const { fake, what, transactions } of await cutOffs(scenario)) {
+      const controller = openController(fake)
+      const { service } = controller
       await service.checkScopeExists({ scope: 'shop' })
       for (const name of ['orders', 'returns']) await service.checkStreamExists(streamInfo(`shop/${name}`))
       const group = { scope: 'shop', readerGroup: 'g', readerGroupId: groupId, generation: 0n }
       await service.getReaderGroupConfig(group)
       // A recursive deletion goes on when the scope is asked for again as a whole.
-      if (scenario.name === 'deleteScopeRecursive') await service.createScope({ scope: 'shop' })
-      checkAll(cutOff.fake, undefined, cutOff.what)
+      if (scenario.name.startsWith('deleteScopeRecursive')) await service.createScope({ scope: 'shop' })
+      for (const transaction of transactions) await ended(controller, transaction)
+      await controller.close()
+      checkAll(fake, undefined, what)
     }
   })
 
   test(`${scenario.name} succeeds though the answers to its writes are lost, whether they were carried out or not`, async () => {
     for (let n = 1, isOver = false; !isOver; n++)
       for (const carriedOut of [true, false]) {
-        const fake = await given(scenario)
+        const { fake, transactions } = await given(scenario)
         let writes = 0
         const connection = fake.connect(({ name, segment }) => {
           if ((name !== 'updateTable' && name !== 'removeFromTable') || ++writes !== n) return undefined
           return { carriedOut, error: new SegmentError('unknown-outcome', segment, 'the answer was lost') }
         })
-        const { status } = await scenario.work(openController(fake, connection).service)
+        const controller = openController(fake, connection)
+        const { status } = await scenario.work(controller.service, transactions)
         strictEqual(status, SUCCESS, `write ${n}`)
+        await controller.close()
         checkAll(fake, scenario.segments, `write ${n}`)
-        scenario.check?.(fake)
+        scenario.check?.(fake, transactions)
         isOver = writes < n
       }
   })
@@ -215,29 +371,35 @@ function hasEntry(fake: FakeSegments, key: string, text = ''): boolean {
   return tables.some((table) => fake.dump(table).get(key)?.includes(text))
 }
 
-async function given(scenario: Scenario): Promise<FakeSegments> {
+interface Scene {
+  readonly fake: FakeSegments
+  readonly transactions: readonly OpenTransaction[]
+}
+
+async function given(scenario: Scenario): Promise<Scene> {
   const fake = new FakeSegments()
-  await scenario.given(openController(fake).service, fake)
-  return fake
+  const controller = openController(fake)
+  const transactions = (await scenario.given(controller.service, fake)) ?? []
+  await controller.close()
+  return { fake, transactions }
 }
 
 /** What every possible end of the process leaves behind. */
-async function cutOffs(scenario: Scenario): Promise<{ fake: FakeSegments; what: string }[]> {
-  const left: { fake: FakeSegments; what: string }[] = []
+async function cutOffs(scenario: Scenario): Promise<(Scene & { what: string })[]> {
+  const left: (Scene & { what: string })[] = []
   for (let n = 1; ; n++)
     for (const carriedOut of [false, true]) {
-      const fake = await given(scenario)
+      const { fake, transactions } = await given(scenario)
       const connection = fake.connect(crashAt(n, carriedOut))
-      const isOver = await scenario.work(openController(fake, connection).service).then(
-        () => true,
-        (error: { code?: string }) => {
-          strictEqual(error.code, 'unavailable')
-          return false
-        },
-      )
-      if (isOver) return left
-      const { name } = connection.calls[n - 1]!
-      left.push({ fake, what: `call ${n} (${name}), ${carriedOut ? '' : 'not '}carried out` })
+      const controller = openController(fake, connection)
+      await scenario.work(controller.service, transactions).catch((error: { code?: string }) => {
+        strictEqual(error.code, 'unavailable')
+      })
+      await controller.close()
+      const last = connection.calls[n - 1]
+      if (last === undefined) return left
+      const what = `call ${n} (${last.name}), ${carriedOut ? '' : 'not '}carried out`
+      left.push({ fake, transactions, what })
     }
 }
 
@@ -256,9 +418,10 @@ function checkAll(fake: FakeSegments, segments: readonly string[] | undefined, w
         record.state.kind === 'active' || record.state.kind === 'sealed',
         `${what}: ${stream} is ${record.state.kind}`,
       )
-      const sealed = record.state.kind === 'sealed'
-      for (const segment of currentSegments(record))
-        expected.set(segmentNameOfId(scope, stream, segment.id), { sealed })
+      for (const { id, sealedIn } of segmentsFromHead(record)) {
+        const sealed = sealedIn !== undefined || record.state.kind === 'sealed'
+        expected.set(segmentNameOfId(scope, stream, id), { sealed })
+      }
       if (record.hasMark) ok(fake.dump(table).has(`s/_MARK${stream}`), `${what}: the mark of ${stream}`)
       for (const { name, generation } of record.subscribers)
         subscribed.add(`${name} ${generation} ${scope}/${stream}`)
@@ -270,13 +433,43 @@ function checkAll(fake: FakeSegments, segments: readonly string[] | undefined, w
         subscriptions.add(`${scope}/${group} ${config.generation} ${stream}`)
     }
   }
-  const found = new Map([...fake.segments].map(([name, { sealed }]) => [name, { sealed }]))
+  checkTransactions(fake, what)
+  const found = new Map(
+    [...fake.segments]
+      .filter(([name]) => !isTransactionSegment(name))
+      .map(([name, { sealed }]) => [name, { sealed }]),
+  )
   deepStrictEqual(found, expected, what)
   deepStrictEqual([...subscribed].toSorted(), [...subscriptions].toSorted(), what)
-  deepStrictEqual([...fake.tables.keys()].toSorted(), [...tables].toSorted(), what)
+  const others = [...fake.tables.keys()].filter((name) => !/transactions(\.\d+)?$/.test(name))
+  deepStrictEqual(others.toSorted(), [...tables].toSorted(), what)
   if (segments === undefined) return
-  const names = segments.map((name) => `shop/${name}.#epoch.0`)
-  deepStrictEqual([...fake.segments.keys()].toSorted(), names.toSorted(), what)
+  const names = segments.map((name) => {
+    const [number, epoch = '0'] = name.split('.')
+    return `shop/${number}.#epoch.${epoch}`
+  })
+  deepStrictEqual([...found.keys()].toSorted(), names.toSorted(), what)
+}
+
+/** Nothing is decided that is not done, and every part in the store is one of an open transaction. */
+function checkTransactions(fake: FakeSegments, what: string): void {
+  const open = new Set<string>()
+  if (fake.tables.has(TRANSACTIONS_TABLE))
+    for (const [key, { state }] of records(fake, TRANSACTIONS_TABLE, '', TRANSACTION_CODEC)) {
+      strictEqual(state, 'open', `${what}: ${key}`)
+      open.add(key.slice(key.lastIndexOf('/') + 1))
+    }
+  for (const name of fake.segments.keys())
+    if (isTransactionSegment(name)) ok(open.has(name.slice(-32)), `${what}: ${name} is left over`)
+}
+
+/** What truncation has left. */
+function segmentsFromHead(record: StreamRecord): readonly StreamSegment[] {
+  const head = headOf(record)
+  const to = frontierOf(record, head)
+  if (typeof to === 'string') throw new Error(to)
+  const passed = new Set(segmentsBefore(record, { sinceEpoch: 0, to }).map(({ id }) => id))
+  return [...everySegment(record)].filter(({ id }) => head.has(id) || !passed.has(id))
 }
 
 function records<T>(fake: FakeSegments, table: string, prefix: string, codec: RecordCodec<T>): [string, T][] {

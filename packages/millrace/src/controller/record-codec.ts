@@ -11,9 +11,14 @@ import { RECORD_BYTES_MAX } from './limits.ts'
 export interface RecordCodec<T> {
   /** What a record describes, for messages: `stream`. */
   readonly what: string
+  /** That it is written in. It changes with whatever an earlier controller would misread. */
   readonly version: number
+  /** Earlier ones that are read as well. */
+  readonly versionsBefore?: readonly number[]
   toJson(record: T): unknown
-  fromJson(json: unknown): T
+  fromJson(json: unknown, version: number): T
+  /** What the record takes in memory beside its stored form. */
+  bytesBeside?(record: T): number
 }
 
 export interface DecodedRecord<T> {
@@ -51,12 +56,14 @@ export function decodeRecord<T>(
   } catch (error) {
     throw new ControllerError('data-loss', `${what} cannot be read`, { cause: error })
   }
-  if (json.v !== codec.version || typeof json.w !== 'string')
+  const { v: version, w: writeId } = json
+  const readable = [...(codec.versionsBefore ?? []), codec.version]
+  if (typeof version !== 'number' || !readable.includes(version) || typeof writeId !== 'string')
     throw new ControllerError(
       'data-loss',
-      `${what} has version ${json.v === undefined ? 'none' : JSON.stringify(json.v)}, this controller reads version ${codec.version}`,
+      `${what} has version ${version === undefined ? 'none' : JSON.stringify(version)}, this controller reads version ${readable.join(' and ')}`,
     )
-  return { record: codec.fromJson(json.r), writeId: json.w }
+  return { record: codec.fromJson(json.r, version), writeId }
 }
 
 function tagged(_key: string, value: unknown): unknown {

@@ -30,17 +30,24 @@ export class Records<T> {
   readonly #segments: SegmentCalls
   readonly #random: Random
   readonly #codec: RecordCodec<T>
+  readonly #complete: (place: Place, record: T) => Promise<T>
   readonly #held: HeldRecords<StoredRecord<T>>
   /** Reads under way. One that a write overtakes is not held, and nobody joins it any more. */
   readonly #reads = new Map<string, Promise<StoredRecord<T> | undefined>>()
 
   constructor(
     dependencies: { segments: SegmentCalls; random: Random },
-    options: { codec: RecordCodec<T>; heldBytesMax: number },
+    options: {
+      codec: RecordCodec<T>
+      heldBytesMax: number
+      /** Reads what belongs to a record and is stored beside it. */
+      complete?: (place: Place, record: T) => Promise<T>
+    },
   ) {
     this.#segments = dependencies.segments
     this.#random = dependencies.random
     this.#codec = options.codec
+    this.#complete = options.complete ?? (async (_place, record) => record)
     this.#held = new HeldRecords(options.heldBytesMax)
   }
 
@@ -77,20 +84,37 @@ export class Records<T> {
     record: T,
     expected: StoredRecord<T> | undefined,
   ): Promise<StoredRecord<T> | undefined> {
-    const id = idOf(place)
     const writeId = this.#random.bytes(8).toString('hex')
     const value = encodeRecord(this.#codec, { key: place.key, record, writeId })
-    this.#forget(id)
+    // Until the write is answered the record before it is as good as the one after it.
+    this.#reads.delete(idOf(place))
+    let stored: StoredRecord<T> | undefined
+    try {
+      const version = await this.#write(place, { value, writeId, expected })
+      if (version !== undefined) stored = { record, version }
+      return stored
+    } finally {
+      this.#forget(idOf(place))
+      if (stored !== undefined) this.#held.set(idOf(place), stored, value.length + this.#bytesBeside(record))
+    }
+  }
+
+  /** The new version; undefined if the entry is not the expected one. */
+  async #write(
+    place: Place,
+    write: { value: Buffer; writeId: string; expected: StoredRecord<T> | undefined },
+  ): Promise<Long | undefined> {
+    const { value, writeId, expected } = write
     const update = {
       key: keyOf(place),
       value,
       condition: expected === undefined ? ('absent' as const) : expected.version,
     }
     for (;;) {
-      let version: Long | undefined
       try {
-        ;[version] = await this.#segments.updateTable(place.table, [update])
+        const [version] = await this.#segments.updateTable(place.table, [update])
         assert(version !== undefined, 'An update is answered with a version')
+        return version
       } catch (error) {
         if (isSegmentError(error, 'no-such-segment')) throw noTable(place, error)
         // An attempt whose answer was lost may have done it, and may still arrive: only the write id tells.
@@ -98,14 +122,9 @@ export class Records<T> {
         if (!isOpen && !isSegmentError(error, 'bad-key-version') && !isSegmentError(error, 'no-such-key'))
           throw error
         const found = await this.#read(place)
-        if (found?.writeId === writeId) version = found.version
-        else if (!isOpen || found?.version !== expected?.version) return undefined
+        if (found?.writeId === writeId) return found.version
+        if (!isOpen || found?.version !== expected?.version) return undefined
       }
-      if (version === undefined) continue
-      const stored = { record, version }
-      this.#forget(id)
-      this.#held.set(id, stored, value.length)
-      return stored
     }
   }
 
@@ -130,19 +149,20 @@ export class Records<T> {
     }
   }
 
-  /** All records whose key begins with `prefix`, in no order, page by page. Nothing of it is held. */
+  /** All records whose key begins with `prefix`, in no order, page by page. Nothing of it is held, nor read that is beside it. */
   async *list(
     table: string,
     prefix: string,
-  ): AsyncGenerator<readonly { readonly key: string; readonly record: T }[]> {
+  ): AsyncGenerator<readonly (StoredRecord<T> & { readonly key: string })[]> {
     let continuationToken: Buffer | undefined
     do {
       const page = await this.#listPage(table, continuationToken)
-      const found: { key: string; record: T }[] = []
+      const found: (StoredRecord<T> & { readonly key: string })[] = []
       for (const entry of page.entries) {
         const key = entry.key.toString('utf8')
         if (!key.startsWith(prefix)) continue
-        found.push({ key, record: decodeRecord(this.#codec, { key, value: entry.value }).record })
+        const { record } = decodeRecord(this.#codec, { key, value: entry.value })
+        found.push({ key, record, version: entry.version })
       }
       if (found.length > 0) yield found
       continuationToken = page.continuationToken
@@ -164,12 +184,18 @@ export class Records<T> {
     try {
       const [entry] = await this.#segments.readTable(place.table, [keyOf(place)])
       if (entry === undefined) return undefined
-      const decoded = decodeRecord(this.#codec, { key: place.key, value: entry.value })
-      return { ...decoded, version: entry.version, bytes: entry.value.length }
+      const { record: bare, writeId } = decodeRecord(this.#codec, { key: place.key, value: entry.value })
+      const record = await this.#complete(place, bare)
+      const bytes = entry.value.length + this.#bytesBeside(record)
+      return { record, writeId, version: entry.version, bytes }
     } catch (error) {
       if (isSegmentError(error, 'no-such-segment')) return undefined
       throw error
     }
+  }
+
+  #bytesBeside(record: T): number {
+    return this.#codec.bytesBeside?.(record) ?? 0
   }
 
   #forget(id: string): void {
@@ -180,6 +206,17 @@ export class Records<T> {
 
 export function isSegmentError(error: unknown, code: SegmentError['code']): error is SegmentError {
   return error instanceof SegmentError && error.code === code
+}
+
+/** For calls that change nothing when they are made again. */
+export async function untilKnown<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!isSegmentError(error, 'unknown-outcome')) throw error
+    }
+  }
 }
 
 const LISTED_AT_ONCE = 1000

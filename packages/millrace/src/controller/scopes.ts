@@ -92,6 +92,12 @@ export class Scopes {
     return settled === undefined ? undefined : { scope, table: tableOf(scope, settled.id) }
   }
 
+  /** Also one on its way in or out. */
+  async find(scope: string): Promise<OpenScope | undefined> {
+    const found = await this.#workflow.peek(placeOf(scope))
+    return found === undefined ? undefined : { scope, table: tableOf(scope, found.id) }
+  }
+
   /** Names, sorted. */
   list(after: string): Promise<readonly string[]> {
     return this.#directory.page(SCOPES_TABLE, { after })

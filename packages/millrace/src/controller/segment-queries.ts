@@ -11,7 +11,13 @@ import { segmentNameOfId } from '../protocol/names.ts'
 import type { Scopes } from './scopes.ts'
 import { type Frontier, frontierOf, segmentsBetween, tailFrontier } from './stream-cut.ts'
 import { headOf, type StreamRecord } from './stream-life.ts'
-import { currentSegments, segmentsOfEpoch, type StreamSegment, successorsOf } from './stream-segments.ts'
+import {
+  currentSegments,
+  findEpoch,
+  segmentsOfEpoch,
+  type StreamSegment,
+  successorsOf,
+} from './stream-segments.ts'
 import type { Streams } from './streams.ts'
 
 type SegmentQueries = Pick<
@@ -65,13 +71,17 @@ export function segmentQueries(
 
     async getEpochSegments({ streamInfo, epoch }) {
       if (epoch < 0) throw new ControllerError('invalid-argument', `There is no epoch ${epoch}`)
-      const segments = segmentsOfEpoch(await describe(streamInfo), epoch)
-      if (segments === undefined)
+      const record = await describe(streamInfo)
+      const segments = segmentsOfEpoch(record, epoch)
+      const began = findEpoch(record, epoch)
+      if (segments === undefined || began === undefined)
         throw new ControllerError(
           'not-found',
           `Stream ${streamInfo.scope}/${streamInfo.stream} has had no epoch ${epoch}`,
         )
-      return rangesOf(streamInfo, segments)
+      const { startedAtMs, cause, detail = '' } = began
+      const epochInfo = { startedAtMs: BigInt(startedAtMs), cause, detail }
+      return { ...rangesOf(streamInfo, segments), epochInfo }
     },
 
     async getSegments({ streamInfo }) {
@@ -126,7 +136,7 @@ function rangesOf(streamInfo: StreamInfo, segments: readonly StreamSegment[]): S
   return { segmentRanges: segments.map((segment) => rangeOf(streamInfo, segment)), delegationToken: '' }
 }
 
-function rangeOf({ scope, stream }: StreamInfo, { id, low, high }: StreamSegment): SegmentRange {
+export function rangeOf({ scope, stream }: StreamInfo, { id, low, high }: StreamSegment): SegmentRange {
   return { segmentId: { streamInfo: { scope, stream }, segmentId: id }, minKey: low, maxKey: high }
 }
 

@@ -1,8 +1,12 @@
-/** The calls that make, change and describe streams. */
+/** The calls that make, change, scale and describe streams. */
+import type { Clock } from '../base/host.ts'
 import {
   CreateStreamStatus,
   DeleteStreamStatus,
   SubscribersResponse,
+  ScaleResponse,
+  ScaleStatusResponse,
+  type StreamInfo,
   UpdateStreamStatus,
   UpdateSubscriberStatus,
 } from '../protocol/controller/messages.ts'
@@ -12,7 +16,9 @@ import { isSameId } from './groups.ts'
 import { NoTableError } from './records.ts'
 import { settingsOf } from './requests.ts'
 import type { Scopes } from './scopes.ts'
+import { rangeOf } from './segment-queries.ts'
 import type { Refusal, StreamEvent } from './stream-life.ts'
+import { currentEpoch } from './stream-segments.ts'
 import type { StreamOutcome, Streams } from './streams.ts'
 
 type StreamCalls = Pick<
@@ -22,6 +28,8 @@ type StreamCalls = Pick<
   | 'truncateStream'
   | 'sealStream'
   | 'deleteStream'
+  | 'scale'
+  | 'checkScale'
   | 'checkStreamExists'
   | 'getStreamConfiguration'
   | 'listSubscribers'
@@ -29,11 +37,8 @@ type StreamCalls = Pick<
   | 'getDelegationToken'
 >
 
-export function streamCalls(scopes: Scopes, streams: Streams): StreamCalls {
-  async function apply(
-    { scope, stream }: { scope: string; stream: string },
-    event: StreamEvent,
-  ): Promise<StreamOutcome> {
+export function streamCalls(scopes: Scopes, streams: Streams, clock: Clock): StreamCalls {
+  async function apply({ scope, stream }: StreamInfo, event: StreamEvent): Promise<StreamOutcome> {
     const open = await scopes.open(scope)
     if (open === undefined) return 'missing'
     if (event.kind === 'truncate') return streams.truncate(open, stream, event.cut)
@@ -61,7 +66,8 @@ export function streamCalls(scopes: Scopes, streams: Streams): StreamCalls {
 
     async updateStream(config) {
       const settings = settingsOf(config)
-      return { status: updateStatus(await apply(config.streamInfo, { kind: 'configure', settings })) }
+      const event = { kind: 'configure', settings, nowMs: clock.now() } as const
+      return { status: updateStatus(await apply(config.streamInfo, event)) }
     },
 
     async truncateStream({ streamInfo, cut }) {
@@ -78,6 +84,28 @@ export function streamCalls(scopes: Scopes, streams: Streams): StreamCalls {
       if (outcome === 'missing') return { status: DeleteStreamStatus.STREAM_NOT_FOUND }
       const isOpen = outcome.refused === 'not-sealed'
       return { status: isOpen ? DeleteStreamStatus.STREAM_NOT_SEALED : DeleteStreamStatus.FAILURE }
+    },
+
+    async scale({ streamInfo, sealedSegments, newKeyRanges }) {
+      const open = await scopes.open(streamInfo.scope)
+      const into = newKeyRanges.map(({ start, end }) => ({ low: start, high: end }))
+      const asked = { seal: sealedSegments, into, cause: 'manual' } as const
+      const outcome = open === undefined ? 'missing' : await streams.scale(open, streamInfo.stream, asked)
+      if (outcome === 'missing') return { status: ScaleResponse.FAILURE, segments: [], epoch: 0 }
+      if (outcome.refused !== undefined)
+        return { status: refusedScale(outcome.refused, outcome.reason), segments: [], epoch: 0 }
+      const segments = outcome.created.map((segment) => rangeOf(streamInfo, segment))
+      return { status: ScaleResponse.STARTED, segments, epoch: outcome.epoch }
+    },
+
+    async checkScale({ streamInfo, epoch }) {
+      if (epoch < 0) throw new ControllerError('invalid-argument', `There is no epoch ${epoch}`)
+      const open = await scopes.open(streamInfo.scope)
+      const record = open === undefined ? undefined : await streams.read(open, streamInfo.stream)
+      if (record === undefined || epoch > currentEpoch(record))
+        return { status: ScaleStatusResponse.INVALID_INPUT }
+      const isOver = epoch < currentEpoch(record)
+      return { status: isOver ? ScaleStatusResponse.SUCCESS : ScaleStatusResponse.IN_PROGRESS }
     },
 
     async checkStreamExists({ scope, stream }) {
@@ -127,21 +155,26 @@ function isReserved(scope: string, stream: string): boolean {
 
 type UpdateOutcome = UpdateStreamStatus['status']
 
-const REFUSED_UPDATES: Readonly<Record<Refusal, UpdateOutcome>> = {
-  sealed: UpdateStreamStatus.STREAM_SEALED,
-  'not-sealed': UpdateStreamStatus.FAILURE,
-  'invalid-cut': UpdateStreamStatus.FAILURE,
-  'cut-behind': UpdateStreamStatus.FAILURE,
-  'needs-scale': UpdateStreamStatus.FAILURE,
-  'no-such-subscriber': UpdateStreamStatus.FAILURE,
-}
-
 function updateStatus(outcome: StreamOutcome): UpdateOutcome {
   if (outcome === 'done') return UpdateStreamStatus.SUCCESS
   if (outcome === 'missing') return UpdateStreamStatus.STREAM_NOT_FOUND
-  if (outcome.refused === 'needs-scale')
-    throw new ControllerError('unimplemented', `${outcome.reason}; this version does not scale streams`)
-  return REFUSED_UPDATES[outcome.refused]
+  if (outcome.refused === 'out-of-numbers') throw new ControllerError('out-of-range', outcome.reason)
+  return outcome.refused === 'sealed' ? UpdateStreamStatus.STREAM_SEALED : UpdateStreamStatus.FAILURE
+}
+
+/** As in Pravega, whose clients take the one for "no" and the other for an error. */
+function refusedScale(refused: Refusal, reason: string): ScaleResponse['status'] {
+  switch (refused) {
+    case 'wrong-segments':
+    case 'below-minimum':
+      return ScaleResponse.PRECONDITION_FAILED
+    case 'too-many-segments':
+      throw new ControllerError('invalid-argument', reason)
+    case 'out-of-numbers':
+      throw new ControllerError('out-of-range', reason)
+    default:
+      return ScaleResponse.FAILURE
+  }
 }
 
 function subscriberStatus(outcome: StreamOutcome): UpdateSubscriberStatus['status'] {

@@ -11,8 +11,10 @@ import {
   byKey,
   currentSegments,
   eachOverlap,
+  findPastSegment,
   type History,
   type KeyRange,
+  segmentsBetweenEpochs,
   segmentsOfEpoch,
   type StreamSegment,
 } from './stream-segments.ts'
@@ -32,7 +34,7 @@ export function frontierOf(history: History, cut: CutMap): Frontier | string {
   const reached: (StreamSegment & { readonly offset: number })[] = []
   const ahead: StreamSegment[] = []
   for (const [id, offset] of cut) {
-    const segment = known.get(id)
+    const segment = known.get(id) ?? findPastSegment(history, id)
     if (segment === undefined) return `The stream has no segment ${showId(id)}`
     if (offset < -1) return `Segment ${showId(id)} cannot be cut at ${offset}`
     if (offset === -1) ahead.push(segment)
@@ -74,15 +76,37 @@ export function segmentsBetween(
   history: History,
   bounds: { from: Frontier; to: Frontier },
 ): readonly StreamSegment[] {
+  const { from, to } = bounds
+  const epochs = { first: epochsOf(from).first, last: epochsOf(to).last }
+  const candidates = [...segmentsBetweenEpochs(history, epochs)].toSorted(byKey)
   const outside = new Set<bigint>()
-  const segments = history.segments.toSorted(byKey)
-  eachOverlap(segments, bounds.from, (segment, piece) => {
+  eachOverlap(candidates, from, (segment, piece) => {
     if (segment.id < piece.id) outside.add(segment.id)
   })
-  eachOverlap(segments, bounds.to, (segment, piece) => {
+  eachOverlap(candidates, to, (segment, piece) => {
     if (segment.id > piece.id) outside.add(segment.id)
   })
-  return segments.filter((segment) => !outside.has(segment.id)).toSorted((a, b) => (a.id < b.id ? -1 : 1))
+  return candidates.filter(({ id }) => !outside.has(id)).toSorted((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+/** Segments that were created in `sinceEpoch` or later and have a place before the frontier; in the order of their ids. */
+export function segmentsBefore(
+  history: History,
+  bounds: { sinceEpoch: number; to: Frontier },
+): readonly StreamSegment[] {
+  const from = [{ id: BigInt(bounds.sinceEpoch) << 32n, offset: 0, low: 0, high: 1 }]
+  return segmentsBetween(history, { from, to: bounds.to })
+}
+
+/** The epochs that the earliest and the latest of its segments were created in. */
+export function epochsOf(frontier: Frontier): { readonly first: number; readonly last: number } {
+  let [first, last] = [Number.POSITIVE_INFINITY, 0]
+  for (const { id } of frontier) {
+    const epoch = Number(id >> 32n)
+    first = Math.min(first, epoch)
+    last = Math.max(last, epoch)
+  }
+  return { first, last }
 }
 
 /** `number.#epoch.epoch`, as in the segment's name. */

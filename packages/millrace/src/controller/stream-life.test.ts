@@ -5,11 +5,13 @@ import { ScaleType } from '../protocol/controller/messages.ts'
 import { cutOf } from '../testing/controller-fixture.ts'
 import { scaled } from '../testing/scaled-history.ts'
 import { decodeRecord, encodeRecord } from './record-codec.ts'
+import type { ScaleRequest } from './scale-plan.ts'
 import { frontierOf, isBehind } from './stream-cut.ts'
 import {
   afterWork,
   changeStream,
   headOf,
+  isTrueMeanwhile,
   isUnderWay,
   newStream,
   type Refusal,
@@ -21,7 +23,18 @@ import {
   workOf,
 } from './stream-life.ts'
 import { STREAM_CODEC } from './stream-record.ts'
-import { currentSegments, nextSegmentNumber } from './stream-segments.ts'
+import {
+  currentEpoch,
+  currentSegments,
+  everyEpoch,
+  everySegment,
+  type KeyRange,
+  nextSegmentNumber,
+  sameSegmentsNow,
+  segmentsOfEpoch,
+  splitEvenly,
+  successorsOf,
+} from './stream-segments.ts'
 
 function settings(
   minNumSegments: number,
@@ -41,6 +54,10 @@ function born(options: { segments?: number; firstNumber?: number; hasMark?: bool
   return newStream({ settings: settings(segments), firstNumber, hasMark, nowMs: 1000 })
 }
 
+function halved({ low, high }: KeyRange): KeyRange {
+  return { low: low / 2, high: high / 2 }
+}
+
 /** A stream in a state, of two segments. */
 function inState(kind: 'active' | 'sealed'): StreamRecord {
   return { ...born(), state: { kind } }
@@ -53,26 +70,39 @@ function outcome(record: StreamRecord, event: StreamEvent): StreamState['kind'] 
   return change.record === record ? 'same' : change.record.state.kind
 }
 
+/** `number.epoch` */
+function shortName(id: bigint): string {
+  return `${id & 0xffff_ffffn}.${id >> 32n}`
+}
+
 function works(record: StreamRecord): string[][] {
   const show = (work: StreamWork): string => {
-    if ('offset' in work) return `${work.kind} ${work.id} ${work.offset}`
-    if ('id' in work) return `${work.kind} ${work.id}`
+    if ('from' in work)
+      return `${work.kind} ${shortName(work.from)} -> ${shortName(work.id)}: ${work.transactions.join()}`
+    if ('transactions' in work) return `${work.kind} ${work.transactions.join()}`
+    if ('offset' in work) return `${work.kind} ${shortName(work.id)} ${work.offset}`
+    if ('id' in work) return `${work.kind} ${shortName(work.id)}`
     return 'nextNumber' in work ? `${work.kind} ${work.nextNumber}` : work.kind
   }
   return workOf(record).map((stage) => stage.map(show))
 }
 
 test('what each event makes of an active and of a sealed stream', () => {
+  const configure = (minNumSegments: number, scaleType?: 2): StreamEvent => {
+    return { kind: 'configure', settings: settings(minNumSegments, scaleType), nowMs: 2000 }
+  }
+  const manual = { kind: 'scale', nowMs: 2000, cause: 'manual' } as const
   const cases: readonly (readonly [event: StreamEvent, active: string, sealed: string])[] = [
-    [{ kind: 'configure', settings: settings(2) }, 'active', 'sealed'],
-    [{ kind: 'configure', settings: settings(3) }, 'needs-scale', 'sealed'],
-    [{ kind: 'configure', settings: settings(1) }, 'needs-scale', 'sealed'],
-    [{ kind: 'configure', settings: settings(1, ScaleType.BY_RATE_IN_EVENTS_PER_SEC) }, 'active', 'sealed'],
-    [
-      { kind: 'configure', settings: settings(3, ScaleType.BY_RATE_IN_EVENTS_PER_SEC) },
-      'needs-scale',
-      'sealed',
-    ],
+    [configure(2), 'active', 'sealed'],
+    [configure(3), 'scaling', 'sealed'],
+    [configure(1), 'scaling', 'sealed'],
+    [configure(1, ScaleType.BY_RATE_IN_EVENTS_PER_SEC), 'active', 'sealed'],
+    [configure(3, ScaleType.BY_RATE_IN_EVENTS_PER_SEC), 'scaling', 'sealed'],
+    [{ ...manual, seal: [0n], into: splitEvenly(2).map(halved) }, 'scaling', 'sealed'],
+    [{ ...manual, seal: [5n], into: splitEvenly(2).map(halved) }, 'wrong-segments', 'sealed'],
+    [{ ...manual, seal: [0n], into: splitEvenly(2) }, 'wrong-ranges', 'sealed'],
+    [{ ...manual, seal: [0n, 1n], into: splitEvenly(1) }, 'below-minimum', 'sealed'],
+    [{ kind: 'roll', epoch: 0, transactions: ['a'], nowMs: 2000 }, 'rolling', 'sealed'],
     [{ kind: 'truncate', cut: cutOf({ 0: 1, 1: 0 }) }, 'truncating', 'sealed'],
     [{ kind: 'truncate', cut: cutOf({ 0: 0, 1: 0 }) }, 'same', 'sealed'],
     [{ kind: 'truncate', cut: cutOf({ 0: 1 }) }, 'invalid-cut', 'sealed'],
@@ -96,8 +126,8 @@ test('what each event makes of an active and of a sealed stream', () => {
 
 test('creation makes the segments, then the mark stream', () => {
   const record = born({ firstNumber: 5 })
-  deepStrictEqual(works(record), [['create-segment 5', 'create-segment 6'], ['create-mark']])
-  deepStrictEqual(works(born({ segments: 1, hasMark: false })), [['create-segment 0'], []])
+  deepStrictEqual(works(record), [['create-segment 5.0', 'create-segment 6.0'], ['create-mark']])
+  deepStrictEqual(works(born({ segments: 1, hasMark: false })), [['create-segment 0.0'], []])
   strictEqual(afterWork(record)?.state.kind, 'active')
 })
 
@@ -115,8 +145,8 @@ test('truncation moves the head at once, truncates first and deletes what is obs
   const change = changeStream(record, { kind: 'truncate', cut })
   if (change.refused !== undefined) throw new Error(change.reason)
   deepStrictEqual(works(change.record), [
-    [`truncate-segment ${(2n << 32n) | 3n} 7`],
-    ['delete-segment 0', 'delete-segment 1', `delete-segment ${(1n << 32n) | 2n}`],
+    ['truncate-segment 3.2 7'],
+    ['delete-segment 0.0', 'delete-segment 1.0', 'delete-segment 2.1'],
   ])
   deepStrictEqual(headOf(change.record), cut)
   const after = afterWork(change.record)
@@ -129,7 +159,7 @@ test('a segment that the cut has not reached is kept', () => {
   const record: StreamRecord = { ...born(), ...history, state: { kind: 'active' } }
   const change = changeStream(record, { kind: 'truncate', cut: cutOf({ 1: 9, '1.2': -1 }) })
   if (change.refused !== undefined) throw new Error(change.reason)
-  deepStrictEqual(works(change.record), [['truncate-segment 1 9'], ['delete-segment 0']])
+  deepStrictEqual(works(change.record), [['truncate-segment 1.0 9'], ['delete-segment 0.0']])
   strictEqual(
     outcome(
       { ...record, truncatedAt: cutOf({ 1: 9, '1.2': -1 }) },
@@ -152,18 +182,11 @@ test('sealing seals the open segments alone; deletion remembers the numbers, the
     ),
     state: { kind: 'sealing' },
   }
-  deepStrictEqual(works(record), [
-    ['seal-segment 0', `seal-segment ${(1n << 32n) | 2n}`, `seal-segment ${(1n << 32n) | 3n}`],
-  ])
+  deepStrictEqual(works(record), [['seal-segment 0.0', 'seal-segment 2.1', 'seal-segment 3.1']])
   deepStrictEqual(works({ ...record, state: { kind: 'deleting' } }), [
     ['bury 4'],
     ['delete-mark'],
-    [
-      'delete-segment 0',
-      'delete-segment 1',
-      `delete-segment ${(1n << 32n) | 2n}`,
-      `delete-segment ${(1n << 32n) | 3n}`,
-    ],
+    ['delete-segment 0.0', 'delete-segment 1.0', 'delete-segment 2.1', 'delete-segment 3.1'],
   ])
   strictEqual(afterWork({ ...record, state: { kind: 'deleting' } }), undefined)
 })
@@ -186,41 +209,134 @@ test('a subscriber keeps its cut over generations, and loses it to a new group o
   deepStrictEqual(record.subscribers, [{ name: 'a/b', groupId: 'y', generation: 0n, cut: undefined }])
 })
 
-test('a walk through any events: the head never goes back, states follow the picture, the stored form is the same', () => {
+test('a scale has its epoch at once, creates before it seals, and is active then', () => {
+  const change = changeStream(inState('active'), {
+    kind: 'scale',
+    seal: [1n],
+    into: [
+      { low: 0.5, high: 0.75 },
+      { low: 0.75, high: 1 },
+    ],
+    nowMs: 5000,
+    cause: 'load',
+    detail: 'hot',
+  })
+  if (change.refused !== undefined) throw new Error(change.reason)
+  deepStrictEqual(works(change.record), [['create-segment 2.1', 'create-segment 3.1'], ['seal-segment 1.0']])
+  deepStrictEqual(change.record.epochs.at(-1), { epoch: 1, startedAtMs: 5000, cause: 'load', detail: 'hot' })
+  const after = afterWork(change.record)
+  deepStrictEqual(after?.state, { kind: 'active' })
+  strictEqual(after === undefined ? undefined : isUnderWay(after), false)
+})
+
+test('trap 46, observed 13: a roll creates both epochs, merges and seals the first, then the current one gives way to the second', () => {
+  const history = scaled(born(), [0, 1], [[0, 1]])
+  const record: StreamRecord = { ...born(), ...history, state: { kind: 'active' } }
+  const change = changeStream(record, { kind: 'roll', epoch: 0, transactions: ['a', 'b'], nowMs: 5000 })
+  if (change.refused !== undefined) throw new Error(change.reason)
+  deepStrictEqual(works(change.record), [
+    ['create-segment 0.2', 'create-segment 1.2', 'create-segment 2.3'],
+    ['merge-transactions 0.0 -> 0.2: a,b', 'merge-transactions 1.0 -> 1.2: a,b'],
+    ['seal-segment 0.2', 'seal-segment 1.2'],
+  ])
+  // Readers go on with the epoch before meanwhile.
+  strictEqual(isTrueMeanwhile(change.record), true)
+  strictEqual(currentEpoch(change.record), 1)
+  const rolled = afterWork(change.record)
+  if (rolled === undefined) throw new Error('A roll ends no stream')
+  strictEqual(rolled.state.kind, 'rolled')
+  strictEqual(isTrueMeanwhile(rolled), false)
+  deepStrictEqual(works(rolled), [['seal-segment 2.1'], ['finish-transactions a,b']])
+  deepStrictEqual(
+    rolled.epochs.slice(2).map(({ epoch, cause }) => [epoch, cause]),
+    [
+      [2, 'commit'],
+      [3, 'commit'],
+    ],
+  )
+  const successors = (id: bigint): string[] =>
+    successorsOf(rolled, id).map(({ segment, predecessors }) => {
+      return `${shortName(segment.id)} after ${predecessors.map((before) => shortName(before.id)).join()}`
+    })
+  deepStrictEqual(successors((1n << 32n) | 2n), ['0.2 after 2.1', '1.2 after 2.1'])
+  deepStrictEqual(successors(2n << 32n), ['2.3 after 0.2,1.2'])
+  deepStrictEqual(afterWork(rolled)?.state, { kind: 'active' })
+  strictEqual(nextSegmentNumber(rolled), 3)
+  // What was opened in the epoch before the roll needs no further one.
+  deepStrictEqual(
+    sameSegmentsNow(rolled, 1)?.map(({ then, now }) => `${shortName(then.id)} ${shortName(now.id)}`),
+    ['2.1 2.3'],
+  )
+  strictEqual(sameSegmentsNow(rolled, 0), undefined)
+})
+
+/** What a step of a walk is about; what that is in the stream as it is then, is decided on the way. */
+type Step =
+  | { kind: 'configure' | 'roll' | 'seal' | 'delete'; at: number }
+  | { kind: 'subscribe' | 'unsubscribe' | 'note-cut' | 'truncate' | 'scale'; at: number; size: number }
+
+function eventOf(record: StreamRecord, step: Step, nowMs: number): StreamEvent {
+  const { at } = step
+  const name = at % 2 === 0 ? 'a/b' : 'a/c'
+  switch (step.kind) {
+    case 'configure':
+      return { kind: 'configure', settings: settings(1 + (at % 4), at % 3 === 0 ? 2 : 0), nowMs }
+    case 'roll':
+      return { kind: 'roll', epoch: at % (currentEpoch(record) + 1), transactions: ['a'], nowMs }
+    case 'seal':
+      return { kind: 'seal' }
+    case 'delete':
+      return { kind: 'delete', evenOpen: at % 2 === 0 }
+    case 'subscribe':
+      return { kind: 'subscribe', name, groupId: 'x', generation: BigInt(step.size) }
+    case 'unsubscribe':
+      return { kind: 'unsubscribe', name }
+    case 'note-cut':
+      return { kind: 'note-cut', name, cut: someCut(record, step) }
+    case 'truncate':
+      return { kind: 'truncate', cut: someCut(record, step) }
+    case 'scale':
+      return { kind: 'scale', ...someScale(record, step), nowMs, cause: 'manual' }
+  }
+}
+
+/** Of an epoch of the stream, at offsets that grow with the step. */
+function someCut(record: StreamRecord, { at, size }: { at: number; size: number }): Map<bigint, number> {
+  const segments = segmentsOfEpoch(record, at % (currentEpoch(record) + 1)) ?? []
+  return new Map(segments.map(({ id }, i) => [id, (at + i) % (size + 2)]))
+}
+
+function someScale(record: StreamRecord, { at, size }: { at: number; size: number }): ScaleRequest {
+  const open = currentSegments(record)
+  const sealed = open.slice(at % open.length).slice(0, 1 + (at % 3))
+  const [low, high] = [sealed[0]!.low, sealed.at(-1)!.high]
+  const into = splitEvenly(1 + size).map((range) => ({
+    low: low + range.low * (high - low),
+    high: low + range.high * (high - low),
+  }))
+  return { seal: sealed.map(({ id }) => id), into }
+}
+
+test('a walk through any events: keys are covered once, the head never goes back, ids are new, states follow the picture, the stored form is the same', () => {
   const arrows: Readonly<Record<StreamState['kind'], readonly StreamState['kind'][]>> = {
     creating: ['active'],
-    active: ['active', 'truncating', 'sealing', 'deleting'],
+    active: ['active', 'truncating', 'scaling', 'rolling', 'sealing', 'deleting'],
     truncating: ['active'],
+    scaling: ['active'],
+    rolling: ['rolled'],
+    rolled: ['active'],
     sealing: ['sealed'],
     sealed: ['sealed', 'deleting'],
     deleting: [],
   }
-  const offset = fc.integer({ min: -1, max: 20 })
-  const event: fc.Arbitrary<StreamEvent> = fc.oneof(
-    fc.record({
-      kind: fc.constant('configure'),
-      settings: fc.integer({ min: 1, max: 3 }).map((n) => settings(n)),
-    }),
-    fc.record({
-      kind: fc.constant('truncate'),
-      cut: fc.tuple(offset, offset).map(([a, b]) => cutOf({ 0: a, 1: b })),
-    }),
-    fc.record({
-      kind: fc.constant('subscribe'),
-      name: fc.constantFrom('a/b', 'a/c'),
-      groupId: fc.constantFrom('x', 'y'),
-      generation: fc.bigInt({ min: 0n, max: 3n }),
-    }),
-    fc.record({ kind: fc.constant('unsubscribe'), name: fc.constantFrom('a/b', 'a/c') }),
-    fc.record({
-      kind: fc.constant('note-cut'),
-      name: fc.constantFrom('a/b', 'a/c'),
-      cut: fc.tuple(offset, offset).map(([a, b]) => cutOf({ 0: a, 1: b })),
-    }),
-    fc.constantFrom<StreamEvent>({ kind: 'seal' }, { kind: 'delete', evenOpen: false }),
+  const step = fc.oneof(
+    { weight: 6, arbitrary: sized(['scale']) },
+    { weight: 2, arbitrary: plain(['roll', 'configure']) },
+    { weight: 4, arbitrary: sized(['truncate', 'subscribe', 'unsubscribe', 'note-cut']) },
+    { weight: 1, arbitrary: plain(['seal', 'delete']) },
   )
   fc.assert(
-    fc.property(fc.array(event, { minLength: 1, maxLength: 40 }), (events) => {
+    fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
       let record: StreamRecord | undefined = born()
       const take = (next: StreamRecord | undefined): void => {
         const before = record
@@ -230,20 +346,51 @@ test('a walk through any events: the head never goes back, states follow the pic
         const [from, to] = [frontierOf(before, headOf(before)), frontierOf(next, headOf(next))]
         if (typeof from === 'string' || typeof to === 'string') throw new Error('The head is a cut')
         strictEqual(isBehind(to, from), false)
-        strictEqual(nextSegmentNumber(next), 2)
-        strictEqual(currentSegments(next).length, 2)
-        const value = encodeRecord(STREAM_CODEC, { key: 'k', record: next, writeId: 'w' })
+        checkEpochs(next)
+        const value = encode(next)
         const { record: stored } = decodeRecord(STREAM_CODEC, { key: 'k', value })
-        deepStrictEqual(encodeRecord(STREAM_CODEC, { key: 'k', record: stored, writeId: 'w' }), value)
+        deepStrictEqual(JSON.parse(String(encode(stored))), JSON.parse(String(value)))
         deepStrictEqual(workOf(stored), workOf(next))
       }
-      for (const each of events) {
+      for (const [i, each] of steps.entries()) {
         while (record !== undefined && isUnderWay(record)) take(afterWork(record))
         if (record === undefined) return
-        const change = changeStream(record, each)
+        const change = changeStream(record, eventOf(record, each, 2000 + i))
         if (change.refused === undefined) take(change.record)
       }
     }),
-    { seed: 1, numRuns: 300 },
+    { seed: 1, numRuns: 200 },
   )
 })
+
+function sized<K extends (Step & { size: number })['kind']>(kinds: readonly K[]): fc.Arbitrary<Step> {
+  return fc.record({
+    kind: fc.constantFrom(...kinds),
+    at: fc.nat({ max: 50 }),
+    size: fc.nat({ max: 3 }),
+  }) as fc.Arbitrary<Step>
+}
+
+function plain<K extends Exclude<Step, { size: number }>['kind']>(kinds: readonly K[]): fc.Arbitrary<Step> {
+  return fc.record({ kind: fc.constantFrom(...kinds), at: fc.nat({ max: 50 }) }) as fc.Arbitrary<Step>
+}
+
+function encode(record: StreamRecord): Buffer {
+  return encodeRecord(STREAM_CODEC, { key: 'k', record, writeId: 'w' })
+}
+
+/** Every epoch covers the keys once with shared borders, and no id comes twice. */
+function checkEpochs(record: StreamRecord): void {
+  const ids = [...everySegment(record)].map(({ id }) => id)
+  strictEqual(new Set(ids).size, ids.length)
+  deepStrictEqual(
+    everyEpoch(record).map(({ epoch }) => epoch),
+    Array.from({ length: currentEpoch(record) + 1 }, (_, epoch) => epoch),
+  )
+  for (let epoch = 0; epoch <= currentEpoch(record); epoch++) {
+    const segments = segmentsOfEpoch(record, epoch) ?? []
+    strictEqual(segments[0]?.low, 0)
+    strictEqual(segments.at(-1)?.high, 1)
+    for (let i = 1; i < segments.length; i++) strictEqual(segments[i]?.low, segments[i - 1]?.high)
+  }
+}

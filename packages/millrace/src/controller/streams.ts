@@ -5,7 +5,13 @@ import type { SegmentCalls } from '../client/segment-calls.ts'
 import { type CutMap, ScaleType } from '../protocol/controller/messages.ts'
 import { ControllerError } from '../protocol/controller/service.ts'
 import type { Long } from '../protocol/wire/commands.ts'
-import { isMarkStream, markStreamOf, scopedName, segmentNameOfId } from '../protocol/names.ts'
+import {
+  isMarkStream,
+  markStreamOf,
+  scopedName,
+  segmentNameOfId,
+  transactionSegmentName,
+} from '../protocol/names.ts'
 import { Directory, type ListedName } from './directory.ts'
 import type { KeyedQueue } from './keyed-queue.ts'
 import { CALLS_AT_ONCE, LISTED_NAMES_MAX } from './limits.ts'
@@ -14,9 +20,12 @@ import { isSegmentError, type Place, type Records } from './records.ts'
 import {
   afterWork,
   changeStream,
+  isTrueMeanwhile,
   isUnderWay,
   newStream,
   type Refusal,
+  type Roll,
+  type Scale,
   type StreamEvent,
   type StreamRecord,
   type StreamSettings,
@@ -24,7 +33,17 @@ import {
   workOf,
 } from './stream-life.ts'
 import type { Grave } from './stream-record.ts'
+import type { StreamRecords } from './stream-records.ts'
 import { frontierOf } from './stream-cut.ts'
+import {
+  currentEpoch,
+  currentSegments,
+  sameSegmentsNow,
+  segmentsOfEpoch,
+  type StreamSegment,
+} from './stream-segments.ts'
+import { idOfHex } from './transaction-record.ts'
+import type { Transactions } from './transactions.ts'
 import { Workflow } from './workflow.ts'
 
 /** A scope that exists, with the table of its streams and groups. */
@@ -41,6 +60,20 @@ export interface StreamPlace extends Place {
 /** What became of an event; `missing` if there is no such stream. */
 export type StreamOutcome = 'done' | 'missing' | { readonly refused: Refusal; readonly reason: string }
 
+/** Transactions to be committed, all of one epoch. */
+export interface Commit extends Roll {
+  /** By a process that has ended since. */
+  readonly mayBeMerged: boolean
+}
+
+/** What a scale has come to. */
+export interface Scaled {
+  readonly refused?: undefined
+  /** The epoch that it ended. */
+  readonly epoch: number
+  readonly created: readonly StreamSegment[]
+}
+
 /** Remembers streams that were deleted, so that a new one of the name has other segments. */
 export const GRAVES_TABLE = '_system/_tables/deleted-streams'
 
@@ -50,23 +83,28 @@ const INT32_MAX = 2 ** 31 - 1
 export class Streams {
   readonly #segments: SegmentCalls
   readonly #clock: Clock
-  readonly #records: Records<StreamRecord>
+  readonly #records: StreamRecords
   readonly #graves: Records<Grave>
   readonly #workflow: Workflow<StreamRecord, StreamPlace>
   readonly #directory: Directory
+  readonly #transactions: Transactions
 
-  constructor(dependencies: {
-    segments: SegmentCalls
-    clock: Clock
-    queue: KeyedQueue
-    records: Records<StreamRecord>
-    graves: Records<Grave>
-  }) {
+  constructor(
+    dependencies: {
+      segments: SegmentCalls
+      clock: Clock
+      queue: KeyedQueue
+      records: StreamRecords
+      graves: Records<Grave>
+    },
+    transactionsOf: (streams: Streams) => Transactions,
+  ) {
     const { segments, clock, queue, records, graves } = dependencies
     this.#segments = segments
     this.#clock = clock
     this.#records = records
     this.#graves = graves
+    this.#transactions = transactionsOf(this)
     this.#directory = new Directory(
       { scan: (table) => listedStreams(records, table) },
       { namesMax: LISTED_NAMES_MAX },
@@ -75,6 +113,7 @@ export class Streams {
       { records, queue },
       {
         isUnderWay,
+        isTrueMeanwhile,
         carryOut: (place, record) => this.#carryOut(place, record),
         written: (place, record) => {
           const isListed = record !== undefined && record.state.kind !== 'deleting'
@@ -83,6 +122,15 @@ export class Streams {
         inDoubt: (place) => this.#directory.forget(place.table),
       },
     )
+  }
+
+  get transactions(): Transactions {
+    return this.#transactions
+  }
+
+  /** As it is, whatever is under way. */
+  peek(scope: OpenScope, stream: string): Promise<StreamRecord | undefined> {
+    return this.#workflow.peek(placeOf(scope, stream))
   }
 
   /** Undefined if there is no such stream. */
@@ -137,7 +185,19 @@ export class Streams {
   }
 
   /** Changes a stream by an event and carries that out. */
-  apply(scope: OpenScope, stream: string, event: StreamEvent): Promise<StreamOutcome> {
+  async apply(scope: OpenScope, stream: string, event: StreamEvent): Promise<StreamOutcome> {
+    const isEnd = event.kind === 'seal' || (event.kind === 'delete' && event.evenOpen)
+    if (!isEnd) return this.#change(scope, stream, event)
+    // Transactions end before their stream does.
+    const release = await this.#transactions.end(scope, stream)
+    try {
+      return await this.#change(scope, stream, event)
+    } finally {
+      release()
+    }
+  }
+
+  #change(scope: OpenScope, stream: string, event: StreamEvent): Promise<StreamOutcome> {
     return this.#workflow.change<StreamOutcome>(placeOf(scope, stream), (record, finished) => {
       if (record === undefined) {
         const isDeleted = event.kind === 'delete' && finished?.state.kind === 'deleting'
@@ -148,6 +208,53 @@ export class Streams {
       if (change.record === record) return { answer: 'done' }
       return { next: change.record, answerFor: () => 'done' }
     })
+  }
+
+  /** Scales that are asked for at once are carried out one after the other, each judged by what is true then. */
+  scale(scope: OpenScope, stream: string, asked: Scale): Promise<Scaled | Exclude<StreamOutcome, 'done'>> {
+    return this.#workflow.change<Scaled | Exclude<StreamOutcome, 'done'>>(
+      placeOf(scope, stream),
+      (record) => {
+        if (record === undefined) return { answer: 'missing' }
+        const change = changeStream(record, { ...asked, kind: 'scale', nowMs: this.#clock.now() })
+        if (change.refused !== undefined) return { answer: change }
+        const epoch = currentEpoch(record)
+        const created = currentSegments(change.record).filter((segment) => segment.epoch > epoch)
+        return { next: change.record, answerFor: () => ({ epoch, created }) }
+      },
+    )
+  }
+
+  /**
+   * Merges what transactions have written, one after the other. If the stream has scaled since they were opened they are
+   * committed by a roll, which also writes them off. The stream neither scales nor ends meanwhile. `take` is asked for them when
+   * it is their turn.
+   */
+  commit(
+    scope: OpenScope,
+    stream: string,
+    take: () => Commit | undefined,
+  ): Promise<'merged' | 'rolled' | 'none' | 'missing' | 'sealed'> {
+    const place = placeOf(scope, stream)
+    return this.#workflow.change<'merged' | 'rolled' | 'none' | 'missing' | 'sealed'>(
+      place,
+      async (record) => {
+        if (record === undefined) return { answer: 'missing' }
+        const commit = take()
+        if (commit === undefined) return { answer: 'none' }
+        const { epoch, transactions, mayBeMerged } = commit
+        const same = sameSegmentsNow(record, epoch)
+        if (record.state.kind !== 'sealed' && same !== undefined) {
+          const merges = same.map(({ then, now }) => ({ from: then.id, id: now.id, transactions }))
+          await inParallel(merges, CALLS_AT_ONCE, (merge) => this.#merge(place, merge))
+          return { answer: 'merged' }
+        }
+        if (mayBeMerged && (await this.#areMerged(place, record, commit))) return { answer: 'merged' }
+        const change = changeStream(record, { kind: 'roll', epoch, transactions, nowMs: this.#clock.now() })
+        if (change.refused !== undefined) return { answer: 'sealed' }
+        return { next: change.record, answerFor: () => 'rolled' }
+      },
+    )
   }
 
   /** The streams in the scope's table, in no order, those that are being deleted too. */
@@ -185,6 +292,10 @@ export class Streams {
       case 'delete-segment':
         await this.#segments.deleteSegment(segmentNameOfId(scope, stream, work.id))
         return
+      case 'merge-transactions':
+        return this.#merge(place, work)
+      case 'finish-transactions':
+        return this.#transactions.finishCommits({ scope, stream }, work.transactions)
       case 'create-mark':
         return this.#createMark({ scope, table }, markStreamOf(stream))
       case 'delete-mark':
@@ -195,6 +306,34 @@ export class Streams {
       default:
         return unreachable(work)
     }
+  }
+
+  async #merge(
+    { scope, stream }: StreamPlace,
+    merge: { from: bigint; id: bigint; transactions: readonly string[] },
+  ): Promise<void> {
+    const { from, id, transactions } = merge
+    const target = segmentNameOfId(scope, stream, id)
+    await this.#segments.mergeAll({ target, sources: partsOf({ scope, stream }, from, transactions) })
+  }
+
+  /** Whether an earlier process has merged all of them, and only not written them off. */
+  async #areMerged({ scope, stream }: StreamPlace, record: StreamRecord, commit: Commit): Promise<boolean> {
+    const { epoch, transactions } = commit
+    const parts = (segmentsOfEpoch(record, epoch) ?? []).flatMap(({ id }) =>
+      partsOf({ scope, stream }, id, transactions),
+    )
+    let areMerged = true
+    await inParallel(parts, CALLS_AT_ONCE, async (part) => {
+      if (!areMerged) return
+      try {
+        await this.#segments.segmentState(part)
+        areMerged = false
+      } catch (error) {
+        if (!isSegmentError(error, 'no-such-segment')) throw error
+      }
+    })
+    return areMerged
   }
 
   /** Readers cannot begin on a stream whose mark stream is sealed, so one left of an earlier life is made anew. */
@@ -247,10 +386,7 @@ export function oneSegment(options: { rolloverSizeBytes: bigint }): StreamSettin
 }
 
 /** For listings, in no order. */
-async function* listedStreams(
-  records: Records<StreamRecord>,
-  table: string,
-): AsyncGenerator<readonly ListedName[]> {
+async function* listedStreams(records: StreamRecords, table: string): AsyncGenerator<readonly ListedName[]> {
   for await (const page of records.list(table, STREAM_PREFIX))
     yield page
       .filter(({ record }) => record.state.kind !== 'deleting')
@@ -262,6 +398,16 @@ async function* listedStreams(
 
 function placeOf({ scope, table }: OpenScope, stream: string): StreamPlace {
   return { table, key: STREAM_PREFIX + stream, scope, stream }
+}
+
+/** What transactions have written for one segment, in segments of their own. */
+function partsOf(
+  { scope, stream }: { scope: string; stream: string },
+  segmentId: bigint,
+  transactions: readonly string[],
+): readonly string[] {
+  const segment = segmentNameOfId(scope, stream, segmentId)
+  return transactions.map((hex) => transactionSegmentName(segment, idOfHex(hex)))
 }
 
 function gravePlace(scope: string, stream: string): Place {

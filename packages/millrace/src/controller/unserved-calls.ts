@@ -7,21 +7,11 @@ function unserved(what: string): () => Promise<never> {
   }
 }
 
-const transactions = unserved('Transactions are')
-const scaling = unserved('Scaling a stream by hand is')
 const watermarks = unserved('Watermarks are')
 const tables = unserved('Key-value tables are')
 
 export const unservedCalls: Pick<
   ControllerService,
-  | 'createTransaction'
-  | 'commitTransaction'
-  | 'abortTransaction'
-  | 'pingTransaction'
-  | 'checkTransactionState'
-  | 'listCompletedTransactions'
-  | 'scale'
-  | 'checkScale'
   | 'noteTimestampFromWriter'
   | 'removeWriter'
   | 'createKeyValueTable'
@@ -29,14 +19,6 @@ export const unservedCalls: Pick<
   | 'getKeyValueTableConfiguration'
   | 'getCurrentSegmentsKeyValueTable'
 > = {
-  createTransaction: transactions,
-  commitTransaction: transactions,
-  abortTransaction: transactions,
-  pingTransaction: transactions,
-  checkTransactionState: transactions,
-  listCompletedTransactions: transactions,
-  scale: scaling,
-  checkScale: scaling,
   noteTimestampFromWriter: watermarks,
   removeWriter: watermarks,
   createKeyValueTable: tables,

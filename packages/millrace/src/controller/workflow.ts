@@ -10,6 +10,8 @@ import type { Place, Records, StoredRecord } from './records.ts'
 
 export interface WorkflowRules<T, P extends Place> {
   isUnderWay(record: T): boolean
+  /** Whether readers may have the record as it is though there is work under way. */
+  isTrueMeanwhile?(record: T): boolean
   /** Does what the record asks for and gives the record after it, undefined for none. Doing it again changes nothing. */
   carryOut(place: P, record: T): Promise<T | undefined>
   /** A write has succeeded. */
@@ -23,22 +25,35 @@ export type Decision<T, R> =
   | { readonly answer: R }
   | { readonly next: T; readonly answerFor: (after: T | undefined) => R }
 
+/** What it needs of records. */
+export type RecordStore<T> = Pick<Records<T>, 'held' | 'get' | 'put' | 'remove'>
+
 export class Workflow<T, P extends Place> {
-  readonly #records: Records<T>
+  readonly #records: RecordStore<T>
   readonly #queue: KeyedQueue
   readonly #rules: WorkflowRules<T, P>
+  /** The work that this process is doing now. */
+  readonly #working = new Map<string, Promise<StoredRecord<T> | undefined>>()
 
-  constructor(dependencies: { records: Records<T>; queue: KeyedQueue }, rules: WorkflowRules<T, P>) {
+  constructor(dependencies: { records: RecordStore<T>; queue: KeyedQueue }, rules: WorkflowRules<T, P>) {
     this.#records = dependencies.records
     this.#queue = dependencies.queue
     this.#rules = rules
   }
 
-  /** The record with no work under way; work that is, is waited for or done. */
+  /** The record with no work under way that it waits for; such work is done if nobody does it. */
   async read(place: P): Promise<T | undefined> {
-    const stored = this.#records.held(place) ?? (await this.#records.get(place))
-    if (stored === undefined || !this.#rules.isUnderWay(stored.record)) return stored?.record
-    return this.#queue.run(queueKey(place), async () => (await this.#settle(place))?.record)
+    const key = queueKey(place)
+    for (;;) {
+      const stored = this.#records.held(place) ?? (await this.#records.get(place))
+      if (stored === undefined || !this.#rules.isUnderWay(stored.record)) return stored?.record
+      if (this.#rules.isTrueMeanwhile?.(stored.record) === true) return stored.record
+      const working = this.#working.get(key)
+      if (working === undefined)
+        return this.#queue.run(key, async () => (await this.#finishWork(place))?.record)
+      // Behind the work, not behind all that waits for its turn.
+      await working
+    }
   }
 
   /** The record as it is, in whatever state. */
@@ -58,15 +73,26 @@ export class Workflow<T, P extends Place> {
       const found = await this.#records.get(place)
       const finished = found !== undefined && this.#rules.isUnderWay(found.record) ? found.record : undefined
       for (let attempt = 0; attempt < CONFLICTS_MAX; attempt++) {
-        const stored = await this.#settle(place)
+        const stored = await this.#finishWork(place)
         const decision = await decide(stored?.record, finished)
         if (!('next' in decision)) return decision.answer
         if (!(await this.#write(place, decision.next, stored))) continue
         if (!this.#rules.isUnderWay(decision.next)) return decision.answerFor(decision.next)
-        return decision.answerFor((await this.#settle(place))?.record)
+        return decision.answerFor((await this.#finishWork(place))?.record)
       }
       throw busy(place)
     })
+  }
+
+  #finishWork(place: P): Promise<StoredRecord<T> | undefined> {
+    const key = queueKey(place)
+    const work = this.#settle(place)
+    const over = (): void => {
+      this.#working.delete(key)
+    }
+    this.#working.set(key, work)
+    work.then(over, over)
+    return work
   }
 
   /** Does the work that is under way, until there is none. */

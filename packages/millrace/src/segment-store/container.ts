@@ -25,6 +25,7 @@ import {
   type Place,
   type RecoveredFrame,
 } from './log/durable-log.ts'
+import type { SegmentLoads } from './load.ts'
 import { type Append, type Move, type Operation, readOperation, writeOperation } from './operation.ts'
 
 /** Somebody who waits until all that was accepted before is durable, or hears why it never will be. */
@@ -109,6 +110,8 @@ export interface ContainerOptions {
   readonly cache: BlockCache
   /** Bytes accepted that are not durable yet; the store watches them. */
   readonly inFlight: { bytes: number }
+  /** Measures what is accepted; what is replayed is not. */
+  readonly loads?: SegmentLoads
   /** A checkpoint was saved, which may have set files of the log free. */
   readonly onCheckpoint?: () => void
 }
@@ -118,6 +121,7 @@ export class Container implements FrameSource {
   readonly #clock: Clock
   readonly #cache: BlockCache
   readonly #inFlight: { bytes: number }
+  readonly #loads: SegmentLoads | undefined
   readonly #onCheckpoint: () => void
   readonly #state = new ContainerState()
   readonly #extents: Extents
@@ -138,6 +142,7 @@ export class Container implements FrameSource {
     this.#clock = options.clock
     this.#cache = options.cache
     this.#inFlight = options.inFlight
+    this.#loads = options.loads
     this.#onCheckpoint = options.onCheckpoint ?? ((): void => undefined)
     this.#extents = new Extents((place) => this.#log?.unpin(place))
   }
@@ -196,6 +201,7 @@ export class Container implements FrameSource {
     if (decision.rejection !== undefined) return decision
     const { operation } = decision
     const effect = this.#effectOf(operation)
+    if (operation.kind === 'merge') this.#measureMerge(operation)
     this.#state.apply(operation)
     const builder = this.#builder()
     this.#note(builder, operation)
@@ -224,8 +230,16 @@ export class Container implements FrameSource {
     if (length > 0) this.#keepBytes(builder, operation, request.data)
     builder.lengths.set(segment, segment.length)
     this.#note(builder, operation)
+    this.#loads?.appended(request)
     this.#log?.wake()
     return undefined
+  }
+
+  #measureMerge(merge: { target: number; source: number }): void {
+    this.#loads?.merged({
+      target: this.#state.byId(merge.target)!,
+      source: this.#state.byId(merge.source)!,
+    })
   }
 
   /**

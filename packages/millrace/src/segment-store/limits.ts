@@ -28,3 +28,6 @@ export const ATTRIBUTES_PER_SEGMENT_MAX = 1_000_000
 
 /** For everything together; with less nothing works well. */
 export const MEMORY_BYTES_MIN: number = 16 * 1024 * 1024
+
+/** Segments whose load is measured, about 300 bytes each; with more traffic than that the busier ones are. */
+export const LOADS_MAX = 50_000

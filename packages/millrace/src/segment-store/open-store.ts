@@ -4,6 +4,7 @@ import { BlockCache } from './block-cache.ts'
 import { Container } from './container.ts'
 import { openIdentity } from './identity.ts'
 import { MEMORY_BYTES_MIN } from './limits.ts'
+import { SegmentLoads } from './load.ts'
 import { type DurableLog, LogError } from './log/durable-log.ts'
 import { type FileLogOptions, openFileLog } from './log/file-log.ts'
 import { SegmentStore } from './segment-store.ts'
@@ -42,10 +43,11 @@ export async function openSegmentStore(options: SegmentStoreOptions): Promise<Se
     const memoryBytesMax = Math.max(options.memoryBytesMax ?? MEMORY_BYTES, MEMORY_BYTES_MIN)
     const cache = new BlockCache({ bytesMax: Math.floor(memoryBytesMax / 2) })
     const inFlight = { bytes: 0 }
+    const loads = new SegmentLoads(host.clock)
+    const onCheckpoint = (): void => void store?.compact()
     const containers = Array.from(
       { length: count },
-      (_, id) =>
-        new Container({ id, clock: host.clock, cache, inFlight, onCheckpoint: () => void store?.compact() }),
+      (_, id) => new Container({ id, clock: host.clock, cache, inFlight, loads, onCheckpoint }),
     )
     const log = await openFileLog({
       host,
@@ -63,7 +65,17 @@ export async function openSegmentStore(options: SegmentStoreOptions): Promise<Se
       ...options.log,
     })
     for (const container of containers) if (container.failure === undefined) openContainer(container, log)
-    store = new SegmentStore({ host, directory, lock, log, cache, inFlight, containers, memoryBytesMax })
+    store = new SegmentStore({
+      host,
+      directory,
+      lock,
+      log,
+      cache,
+      inFlight,
+      loads,
+      containers,
+      memoryBytesMax,
+    })
     return store
   } catch (error) {
     await lock.release()

@@ -6,6 +6,7 @@ import type { Host, Lock } from '../base/host.ts'
 import { containerOf } from '../protocol/hash.ts'
 import type { BlockCache } from './block-cache.ts'
 import type { Container } from './container.ts'
+import type { SegmentLoads } from './load.ts'
 import { type Admission, type DurableLog, LogError, type LogStats, type Place } from './log/durable-log.ts'
 
 /** Copied at one time, so that compaction does not crowd out what clients do. */
@@ -30,6 +31,7 @@ export interface SegmentStoreParts {
   readonly log: DurableLog
   readonly cache: BlockCache
   readonly inFlight: { bytes: number }
+  readonly loads: SegmentLoads
   readonly containers: readonly Container[]
   readonly memoryBytesMax: number
 }
@@ -38,6 +40,8 @@ export class SegmentStore {
   readonly host: Host
   readonly directory: string
   readonly containers: readonly Container[]
+  /** How much is appended to each segment. */
+  readonly loads: SegmentLoads
   /** Appended bytes that are not durable yet, beyond which nothing is read from those who append. */
   readonly inFlightBytesMax: number
   /** Bytes of replies that sockets have not taken yet. Beyond `replyBytesMax` replies are short. */
@@ -56,6 +60,7 @@ export class SegmentStore {
     this.host = parts.host
     this.directory = parts.directory
     this.containers = parts.containers
+    this.loads = parts.loads
     this.inFlightBytesMax = Math.floor(parts.memoryBytesMax / 4)
     this.replyBytesMax = Math.floor(parts.memoryBytesMax / 8)
     this.#dropTransients()

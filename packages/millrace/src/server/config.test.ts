@@ -23,6 +23,9 @@ test('a server listens on loopback, on the ports that Pravega clients know', () 
     advertise: undefined,
     memoryBytes: 256 * 1024 * 1024,
     containers: 16,
+    mergeHoldOffMs: 600_000,
+    mergeColdMs: 30_000,
+    segmentsMax: 1000,
     logLevel: 'info',
   })
 })

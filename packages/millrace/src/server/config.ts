@@ -16,6 +16,12 @@ export interface ServerConfig {
   readonly advertise: { readonly host: string; readonly port: number | undefined } | undefined
   readonly memoryBytes: number
   readonly containers: number
+  /** After a split nothing of it is merged for so long. */
+  readonly mergeHoldOffMs: number
+  /** Neighbouring segments are merged when they have had little to do for so long. */
+  readonly mergeColdMs: number
+  /** The load alone does not split a stream into more segments. */
+  readonly segmentsMax: number
   readonly logLevel: LogLevel
 }
 
@@ -111,6 +117,33 @@ export const SETTINGS: { readonly [K in keyof ServerConfig]: Setting<ServerConfi
     fallback: 16,
     parse: (text) => parseInteger(text, 1, 4096),
   },
+  mergeHoldOffMs: {
+    flag: '--merge-hold-off',
+    env: 'MILLRACE_MERGE_HOLD_OFF',
+    key: 'mergeHoldOffMs',
+    argument: 'SPAN',
+    help: 'after a split, how long its segments are not merged whatever their load, such as 30s or 10m',
+    fallback: 10 * 60_000,
+    parse: (text) => parseSpan(text, 0),
+  },
+  mergeColdMs: {
+    flag: '--merge-cold',
+    env: 'MILLRACE_MERGE_COLD',
+    key: 'mergeColdMs',
+    argument: 'SPAN',
+    help: 'how long neighbouring segments have little to do before they are merged',
+    fallback: 30_000,
+    parse: (text) => parseSpan(text, 1000),
+  },
+  segmentsMax: {
+    flag: '--segments-max',
+    env: 'MILLRACE_SEGMENTS_MAX',
+    key: 'segmentsMax',
+    argument: 'N',
+    help: 'segments that a stream is split into by its load at most',
+    fallback: 1000,
+    parse: (text) => parseInteger(text, 1, 10_000),
+  },
   logLevel: {
     flag: '--log-level',
     env: 'MILLRACE_LOG_LEVEL',
@@ -154,6 +187,9 @@ export function readConfig(sources: {
     advertise: value('advertise'),
     memoryBytes: value('memoryBytes'),
     containers: value('containers'),
+    mergeHoldOffMs: value('mergeHoldOffMs'),
+    mergeColdMs: value('mergeColdMs'),
+    segmentsMax: value('segmentsMax'),
     logLevel: value('logLevel'),
   }
 }
@@ -202,6 +238,17 @@ function parseAdvertise(text: string): { host: string; port: number | undefined 
   const host = match?.[1] ?? match?.[2]
   if (host === undefined) throw new Error('must be HOST or HOST:PORT, an IPv6 address in brackets')
   return { host, port: match?.[3] === undefined ? undefined : parseInteger(match[3], 1, 65_535) }
+}
+
+const SPANS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const SPAN_MS_MAX = 30 * 86_400_000
+
+function parseSpan(text: string, minMs: number): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/.exec(text)
+  const span = match === null ? Number.NaN : Math.round(Number(match[1]) * SPANS[match[2]!]!)
+  if (!(span >= minMs && span <= SPAN_MS_MAX))
+    throw new Error(`must be a span of time from ${minMs / 1000}s to 30d, such as 90s or 10m`)
+  return span
 }
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }

@@ -9,6 +9,8 @@ import { memoryNetwork, overlayNetwork } from '../base/memory-network.ts'
 import { connectLocalController } from '../client/local-controller.ts'
 import type { SegmentCalls } from '../client/segment-calls.ts'
 import { createSegmentCalls } from '../client/segment-client.ts'
+import type { AutoScaleEvent } from '../controller/autoscale/auto-scaler.ts'
+import type { AutoScaleSettings } from '../controller/autoscale/settings.ts'
 import { createController } from '../controller/controller.ts'
 import { type LocalServer, startLocalServer } from '../controller/local-server.ts'
 import type { ControllerClient, ControllerService } from '../protocol/controller/service.ts'
@@ -35,6 +37,8 @@ export interface ServerOptions {
     /** What the controller speaks there: gRPC if absent; `local` for the other nodes of a simulation. */
     readonly transport?: 'grpc' | 'local'
   }
+  /** Of streams that scale by themselves; what is not given is as usual. */
+  readonly autoScaling?: Partial<AutoScaleSettings> | undefined
   readonly onEvent?: (event: ServerEvent) => void
   readonly log?: Parameters<typeof openSegmentStore>[0]['log']
 }
@@ -48,6 +52,7 @@ export type ServerEvent =
   /** Bytes that were damaged and are known from elsewhere too. */
   | { readonly kind: 'repaired'; readonly error: Error }
   | { readonly kind: 'store-failed'; readonly error: Error }
+  | { readonly kind: 'auto-scaling'; readonly event: AutoScaleEvent }
 
 export interface Server {
   /** As parts of this process see it: names that end in `.millrace` are inside. */
@@ -57,6 +62,8 @@ export interface Server {
   readonly controllerAddress: Address | undefined
   readonly segmentStoreAddress: Address | undefined
   readonly connections: number
+  /** What streams that scale by themselves have done since the start. */
+  readonly autoScales: AutoScaleCounts
   /** How late the event loop was since this was asked last, in microseconds. */
   takeLoopDelay(): Histogram
   /** A client of the controller in this process. */
@@ -65,8 +72,19 @@ export interface Server {
   close(): Promise<void>
 }
 
+export interface AutoScaleCounts {
+  readonly splits: number
+  readonly merges: number
+  readonly failures: number
+}
+
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { listen, onEvent = (): void => undefined } = options
+  const { listen } = options
+  const autoScales = { splits: 0, merges: 0, failures: 0 }
+  const onEvent = (event: ServerEvent): void => {
+    if (event.kind === 'auto-scaling') count(event.event, autoScales)
+    options.onEvent?.(event)
+  }
   const real = options.host
   const delay = new LoopDelay()
   const host: Host = {
@@ -116,11 +134,19 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       closing,
       onEvent,
     })
-    return serverOf({ host, store, segmentServer, delay, controllerAddress, segmentStoreAddress, close })
+    const addresses = { controllerAddress, segmentStoreAddress }
+    return serverOf({ host, store, segmentServer, delay, autoScales, ...addresses, close })
   } catch (error) {
     await close().catch(() => undefined)
     throw error
   }
+}
+
+function count(event: AutoScaleEvent, counts: { splits: number; merges: number; failures: number }): void {
+  if (event.kind === 'failed') counts.failures++
+  if (event.kind !== 'scaled') return
+  if (event.direction === 'split') counts.splits++
+  else counts.merges++
 }
 
 /** The controller, in this process and, if asked for, on its port. */
@@ -148,12 +174,25 @@ async function startControllers(parts: {
   })
   const onFailure = (failure: { rpc: string; error: unknown }): void =>
     onEvent({ kind: 'call-failed', ...failure })
-  const controller = createController({ host, segments, locate, self, onFailure })
+  const controller = createController({
+    host,
+    segments,
+    locate,
+    self,
+    onFailure,
+    autoScaling: {
+      loads: parts.store.loads,
+      settings: parts.options.autoScaling,
+      onEvent: (event) => onEvent({ kind: 'auto-scaling', event }),
+    },
+  })
   closing.push(async () => {
     // A store that has failed answers no more, so nobody waits for what the controller asked of it.
     if (parts.store.failure !== undefined) await segments.close()
     await controller.close()
   })
+  // What an earlier process has left half done goes on without being asked for.
+  void controller.start()
   const { service } = controller
   const local: LocalServer = await startLocalServer({ host, service, address: CONTROLLER_ADDRESS })
   closing.push(() => local.close())
@@ -188,14 +227,16 @@ function serverOf(parts: {
   store: SegmentStore
   segmentServer: SegmentServer
   delay: LoopDelay
+  autoScales: AutoScaleCounts
   controllerAddress: Address | undefined
   segmentStoreAddress: Address | undefined
   close: () => Promise<void>
 }): Server {
-  const { host, store, segmentServer, controllerAddress, segmentStoreAddress, close } = parts
+  const { host, store, segmentServer, autoScales, controllerAddress, segmentStoreAddress, close } = parts
   return {
     host,
     store,
+    autoScales,
     controllerAddress,
     segmentStoreAddress,
     get connections(): number {

@@ -18,6 +18,8 @@ export interface ControllerFixture {
   readonly segments: SegmentCalls
   readonly fake: FakeSegments
   readonly failures: readonly { rpc: string; error: unknown }[]
+  /** Goes on with what was left undone. */
+  start(): Promise<void>
   close(): Promise<void>
 }
 
@@ -35,7 +37,14 @@ export function openController(
     onFailure: (failure) => failures.push(failure),
     ...options,
   })
-  return { service: controller.service, segments, fake, failures, close: () => controller.close() }
+  return {
+    service: controller.service,
+    segments,
+    fake,
+    failures,
+    start: () => controller.start(),
+    close: () => controller.close(),
+  }
 }
 
 export function fixed(minNumSegments: number): ScalingPolicy {

@@ -1,34 +1,21 @@
 /**
  * A controller over a fake store, with as much of streams as clients need, and scaling on demand: the real one has its own
- * tests, and does not scale whenever a test wants it to.
+ * tests, and does not fail or change its mind whenever a test wants it to.
  */
 import type { Address } from '../base/host.ts'
-import type { CutMap, SegmentRange, StreamConfig, StreamInfo } from '../protocol/controller/messages.ts'
+import type { CutMap, StreamConfig, StreamInfo } from '../protocol/controller/messages.ts'
 import { ControllerError, type ControllerService, serviceOf } from '../protocol/controller/service.ts'
-import { scopedName, segmentIdOf, segmentNameOfId } from '../protocol/names.ts'
+import { scopedName, segmentIdOf } from '../protocol/names.ts'
 import type { FakeStore } from './fake-store.ts'
-
-interface FakeRange {
-  readonly id: bigint
-  readonly low: number
-  readonly high: number
-  readonly predecessors: readonly bigint[]
-}
-
-interface FakeStream {
-  config: StreamConfig
-  readonly info: StreamInfo
-  readonly ranges: Map<bigint, FakeRange>
-  current: readonly bigint[]
-  head: Map<bigint, number>
-  epoch: number
-  nextNumber: number
-  sealed: boolean
-}
+import { type FakeRange, type FakeStream, nameOf, rangeOf } from './fake-stream.ts'
+import { FakeTransactions } from './fake-transactions.ts'
 
 export class FakeController {
   readonly scopes: Set<string> = new Set()
   readonly streams: Map<string, FakeStream> = new Map()
+  readonly transactions: FakeTransactions
+  /** How often `checkScale` says that a scale is not done yet. */
+  scaleChecks = 0
   readonly calls: string[] = []
   /** Called before each call; may throw, and may wait. */
   before: ((rpc: string, request: object) => void | Promise<void>) | undefined
@@ -41,7 +28,11 @@ export class FakeController {
   constructor(store: FakeStore, address: Address) {
     this.#store = store
     this.#address = address
-    const implemented = this.#implemented()
+    this.transactions = new FakeTransactions(store, {
+      find: (info) => this.#found(info),
+      roll: (info, epoch) => this.#roll(this.#found(info), epoch),
+    })
+    const implemented = { ...this.#implemented(), ...this.#scaling(), ...this.transactions.calls() }
     this.service = serviceOf(async (rpc, request) => {
       this.calls.push(rpc)
       await this.before?.(rpc, request)
@@ -55,21 +46,74 @@ export class FakeController {
   /** Seals some segments and puts others in their place, with these upper bounds. Resolves with the new ones' ids. */
   scale(stream: string, sealed: readonly bigint[], highs: readonly number[]): readonly bigint[] {
     const found = this.#stream(stream)
-    found.epoch++
-    const old = sealed.map((id) => found.ranges.get(id)!)
-    let low = Math.min(...old.map((range) => range.low))
-    const added = highs.map((high) => {
-      const range = this.#addRange(found, { low, high, predecessors: [] })
+    let low = Math.min(...sealed.map((id) => found.ranges.get(id)!.low))
+    const ranges = highs.map((high) => {
+      const range = { low, high }
       low = high
-      return {
-        ...range,
-        predecessors: old.filter((o) => o.low < high && o.high > range.low).map((o) => o.id),
-      }
+      return range
     })
-    for (const range of added) found.ranges.set(range.id, range)
-    found.current = [...found.current.filter((id) => !sealed.includes(id)), ...added.map(({ id }) => id)]
-    for (const id of sealed) this.#seal(found, id)
-    return added.map(({ id }) => id)
+    return this.#change(found, sealed, ranges)
+  }
+
+  #change(
+    stream: FakeStream,
+    sealed: readonly bigint[],
+    ranges: readonly { low: number; high: number }[],
+  ): readonly bigint[] {
+    stream.epoch++
+    const old = sealed.map((id) => stream.ranges.get(id)!)
+    const added = ranges.map(({ low, high }) => {
+      const predecessors = old.filter((range) => range.low < high && range.high > low)
+      return this.#addRange(stream, { low, high, predecessors: predecessors.map(({ id }) => id) }).id
+    })
+    stream.current = [...stream.current.filter((id) => !sealed.includes(id)), ...added]
+    stream.epochs.push(stream.current)
+    for (const id of sealed) this.#seal(stream, id)
+    return added
+  }
+
+  /** Makes the segments of an old epoch once more, and then those of now. Answers what has taken whose place. */
+  #roll(stream: FakeStream, epoch: number): ReadonlyMap<bigint, bigint> {
+    const { current } = stream
+    const old = stream.epochs[epoch] ?? []
+    const again = this.#change(
+      stream,
+      current,
+      old.map((id) => stream.ranges.get(id)!),
+    )
+    this.#change(
+      stream,
+      again,
+      current.map((id) => stream.ranges.get(id)!),
+    )
+    return new Map(old.map((id, index) => [id, again[index]!]))
+  }
+
+  #scaling(): Partial<ControllerService> {
+    return {
+      scale: async ({ streamInfo, sealedSegments, newKeyRanges }) => {
+        const stream = this.#found(streamInfo)
+        const epoch = stream.epoch
+        if (stream.sealed) return { status: 1, segments: [], epoch }
+        const count = stream.current.length - sealedSegments.length + newKeyRanges.length
+        const known = sealedSegments.every((id) => stream.current.includes(id))
+        if (!known || count < stream.config.scalingPolicy.minNumSegments)
+          return { status: 2, segments: [], epoch }
+        const ranges = newKeyRanges.map(({ start, end }) => ({ low: start, high: end }))
+        const added = this.#change(stream, sealedSegments, ranges)
+        return { status: 0, segments: added.map((id) => rangeOf(stream, id)), epoch }
+      },
+      checkScale: async ({ streamInfo, epoch }) => {
+        if (this.scaleChecks-- > 0) return { status: 0 }
+        return { status: this.#found(streamInfo).epoch > epoch ? 1 : 2 }
+      },
+      getEpochSegments: async ({ streamInfo, epoch }) => {
+        const stream = this.#found(streamInfo)
+        const ids = stream.epochs[epoch]
+        if (ids === undefined) throw new ControllerError('not-found', `There has been no epoch ${epoch}`)
+        return { segmentRanges: ids.map((id) => rangeOf(stream, id)), delegationToken: '' }
+      },
+    }
   }
 
   #implemented(): Partial<ControllerService> {
@@ -83,8 +127,11 @@ export class FakeController {
       updateStream: async (config) => {
         const { scope, stream } = config.streamInfo
         const found = this.streams.get(scopedName(scope, stream))
-        if (found !== undefined) found.config = config
-        return { status: found === undefined ? 2 : found.sealed ? 4 : 0 }
+        if (found === undefined || found.sealed) return { status: found === undefined ? 2 : 4 }
+        found.config = config
+        const count = config.scalingPolicy.minNumSegments
+        if (found.current.length < count) this.#change(found, found.current, evenRanges(count))
+        return { status: 0 }
       },
       getStreamConfiguration: async (info) => this.#found(info).config,
       getCurrentSegments: async (info) => {
@@ -136,6 +183,7 @@ export class FakeController {
         if (found === undefined) return { status: 2 }
         for (const id of found.current) this.#seal(found, id)
         found.sealed = true
+        this.transactions.abortAll(found.info)
         return { status: 0 }
       },
       deleteStream: async ({ scope, stream }) => {
@@ -163,13 +211,14 @@ export class FakeController {
       current: [],
       head: new Map(),
       epoch: 0,
+      epochs: [],
       nextNumber: this.#nextNumbers.get(name) ?? 0,
       sealed: false,
     }
     const count = config.scalingPolicy.minNumSegments
-    for (let i = 0; i < count; i++)
-      this.#addRange(made, { low: i / count, high: (i + 1) / count, predecessors: [] })
+    for (const range of evenRanges(count)) this.#addRange(made, { ...range, predecessors: [] })
     made.current = [...made.ranges.keys()]
+    made.epochs.push(made.current)
     made.head = new Map(made.current.map((id) => [id, 0]))
     this.streams.set(name, made)
     return { status: 0 }
@@ -209,11 +258,6 @@ export class FakeController {
   }
 }
 
-function nameOf({ info }: FakeStream, id: bigint): string {
-  return segmentNameOfId(info.scope, info.stream, id)
-}
-
-function rangeOf(stream: FakeStream, id: bigint): SegmentRange {
-  const { low, high } = stream.ranges.get(id)!
-  return { segmentId: { streamInfo: stream.info, segmentId: id }, minKey: low, maxKey: high }
+function evenRanges(count: number): readonly { low: number; high: number }[] {
+  return Array.from({ length: count }, (_, index) => ({ low: index / count, high: (index + 1) / count }))
 }

@@ -15,6 +15,8 @@ export interface FakeSegment {
   writeOffset: number
   sealed: boolean
   readonly rolloverBytes: Long | undefined
+  /** The segments that were merged into it, in this order. */
+  readonly merged: string[]
 }
 
 export interface FakeCall {
@@ -73,11 +75,20 @@ export class FakeSegments {
         run('createSegment', name, () => {
           if (this.segments.has(name)) return 'exists'
           const rolloverBytes = options?.rolloverBytes
-          this.segments.set(name, { startOffset: 0, writeOffset: 0, sealed: false, rolloverBytes })
+          this.segments.set(name, {
+            startOffset: 0,
+            writeOffset: 0,
+            sealed: false,
+            rolloverBytes,
+            merged: [],
+          })
           return 'created'
         }),
       segmentState: (name) =>
-        run('segmentState', name, (): SegmentState => ({ ...this.#segment(name), lastModifiedMs: 0 })),
+        run('segmentState', name, (): SegmentState => {
+          const { startOffset, writeOffset, sealed } = this.#segment(name)
+          return { startOffset, writeOffset, sealed, lastModifiedMs: 0 }
+        }),
       sealSegment: (name) =>
         run('sealSegment', name, () => {
           this.#segment(name).sealed = true
@@ -90,6 +101,7 @@ export class FakeSegments {
         }),
       deleteSegment: (name) =>
         run('deleteSegment', name, () => (this.segments.delete(name) ? 'deleted' : 'missing')),
+      mergeAll: ({ target, sources }) => run('mergeAll', target, () => this.#mergeAll(target, sources)),
       mergeSegments: ({ target }) => run('mergeSegments', target, () => notNeeded(target)),
       attribute: (name) => run('attribute', name, () => notNeeded(name)),
       updateAttribute: (name) => run('updateAttribute', name, () => notNeeded(name)),
@@ -151,6 +163,19 @@ export class FakeSegments {
           }
         }),
     }
+  }
+
+  #mergeAll(target: string, sources: readonly string[]): number[] {
+    const into = this.#segment(target)
+    return sources.map((name) => {
+      const source = this.segments.get(name)
+      if (source === undefined) return into.writeOffset
+      if (into.sealed) throw new SegmentError('sealed', target, 'sealed')
+      into.writeOffset += source.writeOffset
+      into.merged.push(name)
+      this.segments.delete(name)
+      return into.writeOffset
+    })
   }
 
   #segment(name: string): FakeSegment {

@@ -2,6 +2,7 @@
 import type { Host } from '../base/host.ts'
 import { BlockCache } from '../segment-store/block-cache.ts'
 import { Container } from '../segment-store/container.ts'
+import { SegmentLoads } from '../segment-store/load.ts'
 import { SegmentStore } from '../segment-store/segment-store.ts'
 import { MemoryLog } from './memory-log.ts'
 
@@ -18,8 +19,9 @@ export function memoryStore(
   const { log = new MemoryLog(), containers: count = 4, memoryBytesMax = 16 * 1024 * 1024 } = options
   const cache = new BlockCache({ bytesMax: memoryBytesMax / 2 })
   const inFlight = { bytes: 0 }
+  const loads = new SegmentLoads(host.clock)
   const containers = Array.from({ length: count }, (_, id) => {
-    const container = new Container({ id, clock: host.clock, cache, inFlight })
+    const container = new Container({ id, clock: host.clock, cache, inFlight, loads })
     log.recover(id, container.recovery())
     container.open(log.openContainer(id, container))
     return container
@@ -32,6 +34,7 @@ export function memoryStore(
     log,
     cache,
     inFlight,
+    loads,
     containers,
     memoryBytesMax,
   })

@@ -12,10 +12,11 @@ export function scaled(
   const isSealed = (segment: { number: number; sealedIn: number | undefined }): boolean =>
     segment.sealedIn === undefined && sealedNumbers.includes(segment.number)
   return {
+    past: history.past,
     segments: [
       ...history.segments.map((segment) => (isSealed(segment) ? { ...segment, sealedIn: epoch } : segment)),
       ...ranges.map(([low, high], i) => newSegment({ number: first + i, epoch, low, high })),
     ],
-    epochs: [...history.epochs, { epoch, startedAtMs: epoch }],
+    epochs: [...history.epochs, { epoch, startedAtMs: epoch, cause: 'manual' }],
   }
 }

@@ -1,79 +1,13 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { GroupState } from '../../protocol/reader-group/group-state.ts'
-import { UUID_ZERO } from '../../protocol/uuid.ts'
-import { type Decision, decide, firstTimers, leave, type Timers } from './decisions.ts'
-import { newGroupConfig } from './group-configuration.ts'
-import { Holding } from './holding.ts'
+import type { GroupState } from '../../protocol/reader-group/group-state.ts'
+import type { GroupUpdate } from '../../protocol/reader-group/group-updates.ts'
+import { groupOf as stateOf, Player, segmentOf } from '../../testing/group-player.ts'
+import { dueMs } from './decisions.ts'
+import { LifeSigns } from './life-signs.ts'
+import { markedReader } from './reader-id.ts'
 import type { ReadingBounds } from './reading-bounds.ts'
-
-const segmentOf = (number: number): string => `shop/orders/${number}.#epoch.0`
-
-function stateOf(segments: number): GroupState {
-  const config = newGroupConfig('shop/orders', undefined, UUID_ZERO)
-  const offsets = Array.from(
-    { length: segments },
-    (_, number) => [segmentOf(number), { offset: 0, range: undefined }] as const,
-  )
-  return new GroupState({
-    kind: 'start',
-    config,
-    segments: new Map(offsets),
-    endSegments: new Map(),
-    updatingConfig: false,
-  })
-}
-
-/** A reader without the reading: what it decides is made true at once, as if nobody else came in between. */
-class Player {
-  readonly holdings = new Map<string, Holding>()
-  readonly reader: string
-  readonly #bounds: ReadingBounds | undefined
-  timers: Timers = firstTimers(0)
-  joined: number | undefined
-  joins = 0
-  delivering: Holding | undefined
-
-  constructor(reader: string, bounds?: ReadingBounds) {
-    this.reader = reader
-    this.#bounds = bounds
-  }
-
-  /** Decides until there is nothing more to do. Resolves with the last decision, and the kinds of the updates. */
-  play(state: GroupState, nowMs: number): { last: Decision; kinds: string[] } {
-    const kinds: string[] = []
-    for (let rounds = 0; ; rounds++) {
-      ok(rounds < 20, 'a reader comes to rest')
-      const { updates, result } = decide(state, {
-        reader: this.reader,
-        joined: this.joined,
-        joins: this.joins,
-        holdings: this.holdings,
-        delivering: this.delivering,
-        bounds: this.#bounds,
-        timers: this.timers,
-        patience: 1,
-        nowMs,
-        wallMs: 1_700_000_000_000 + nowMs,
-        checkpointId: `checkpoint-${nowMs}`,
-      })
-      for (const update of updates) {
-        state.apply(update)
-        kinds.push(update.kind)
-        if (update.kind === 'add-reader') this.joins++
-      }
-      if (result.kind !== 'go-on') return { last: result, kinds }
-      if (result.joined !== undefined) this.joined = result.joined
-      this.timers = result.timers
-      for (const { holding, offset } of result.recorded) holding.recorded = offset
-      for (const { segment } of [...result.completed, ...result.released]) this.holdings.delete(segment)
-      for (const { segment, offset } of result.acquired)
-        this.holdings.set(segment, new Holding(segment, offset))
-      if (!result.again) return { last: result, kinds }
-    }
-  }
-}
 
 const counts = (state: GroupState): number[] =>
   state.readers.map((reader) => state.segmentsOf(reader)?.size ?? 0).toSorted((one, other) => one - other)
@@ -163,7 +97,7 @@ test('a reader that ends at a cut takes only what lies before it, and leaves whe
     limitOf: () => 100,
     isBefore: (segment, offset) => segment < segmentOf(2) && offset < 100,
   }
-  const anna = new Player('anna', bounds)
+  const anna = new Player('anna', { bounds })
   anna.play(state, 0)
   deepStrictEqual([...anna.holdings.keys()], [segmentOf(0), segmentOf(1)])
   for (const holding of anna.holdings.values()) {
@@ -175,7 +109,7 @@ test('a reader that ends at a cut takes only what lies before it, and leaves whe
   deepStrictEqual(kinds, ['remove-reader'])
   deepStrictEqual(state.unassigned.get(segmentOf(0)), 100)
   // Nothing before the cut: it does not even join.
-  deepStrictEqual(new Player('bert', bounds).play(state, 200), { last: { kind: 'over' }, kinds: [] })
+  deepStrictEqual(new Player('bert', { bounds }).play(state, 200), { last: { kind: 'over' }, kinds: [] })
 })
 
 test('the end of a segment waits for what follows it, then its successors come in its place', () => {
@@ -233,7 +167,8 @@ test('whatever readers come and go: no update is illegal, no segment is lost, an
         else if (player.joined !== undefined) {
           // One that died is taken out by somebody who does not know where it was.
           const { reader } = player
-          state.apply(kind === 'leave' ? leave(player) : { kind: 'remove-reader', reader, owned: new Map() })
+          if (kind === 'leave') player.leave(state)
+          else state.apply({ kind: 'remove-reader', reader, owned: new Map() })
           players.delete(who)
         }
         strictEqual(state.segmentCount, segments)
@@ -250,4 +185,111 @@ test('whatever readers come and go: no update is illegal, no segment is lost, an
     }),
     { numRuns: 150, seed: 7 },
   )
+})
+
+/** A group of two readers with these ids, and what the first one has seen of the other. */
+function pair(
+  one: string,
+  other: string,
+): { state: GroupState; life: LifeSigns; anna: Player; bert: Player } {
+  const life = new LifeSigns()
+  const state = stateOf(2)
+  life.caughtUp(0, 0)
+  const onUpdate = (update: GroupUpdate): void => life.applied(update, state, 0)
+  const anna = new Player(one, { life, onUpdate })
+  const bert = new Player(other, { onUpdate })
+  life.enter(one)
+  bert.play(state, 0)
+  anna.play(state, 0)
+  return { state, life, anna, bert }
+}
+
+/** Looks on for half a minute, in which nothing comes. */
+function lookOn(life: LifeSigns): void {
+  for (let nowMs = 0; nowMs <= 30_000; nowMs += 3000) life.caughtUp(nowMs, nowMs)
+}
+
+test('a reader that has nothing else to write shows life every five seconds, if another of ours is there to see it', () => {
+  const signs = ({ state, anna }: { state: GroupState; anna: Player }): number => {
+    let count = 0
+    for (let nowMs = 100; nowMs < 20_100; nowMs += 250) {
+      const { kinds } = anna.play(state, nowMs)
+      if (kinds.length === 1 && kinds[0] === 'update-distance-to-tail') count++
+    }
+    return count
+  }
+  const two = pair(markedReader('anna'), markedReader('bert'))
+  strictEqual(signs(two), 3)
+  ok(dueMs(two.anna.timers, 20_100) <= 25_000)
+  const alone = pair(markedReader('anna'), 'java')
+  strictEqual(signs(alone), 0)
+  // What is overdue though nobody asks for it does not keep the reader awake.
+  ok(dueMs(alone.anna.timers, 20_100) > 20_100)
+})
+
+test('whatever a reader writes shows that it lives', () => {
+  const { state, life, anna } = pair(markedReader('anna'), markedReader('bert'))
+  for (let nowMs = 100; nowMs < 100_000; nowMs += 100) {
+    life.caughtUp(nowMs, nowMs)
+    const { kinds } = anna.play(state, nowMs)
+    const shows = kinds.some((kind) => kind === 'update-distance-to-tail' || kind === 'report-checkpoint')
+    ok(kinds.length === 0 || shows, kinds.join(' '))
+  }
+  deepStrictEqual(state.readers, [anna.reader])
+})
+
+test('who is silent is taken out, and what it had is taken', () => {
+  const { state, life, anna, bert } = pair(markedReader('anna'), markedReader('bert'))
+  strictEqual(state.segmentsOf(bert.reader)?.size, 2)
+  bert.holdings.get(segmentOf(0))?.ack(70)
+  lookOn(life)
+  const { kinds } = anna.play(state, 30_000)
+  deepStrictEqual(kinds.slice(0, 4), [
+    'remove-reader',
+    'update-distance-to-tail',
+    'acquire-segment',
+    'acquire-segment',
+  ])
+  strictEqual(anna.holdings.get(segmentOf(0))?.position, 0)
+  // The dead one, if it comes to itself.
+  strictEqual(bert.play(state, 31_000).last.kind, 'removed')
+  const other = pair(markedReader('anna'), 'java')
+  lookOn(other.life)
+  deepStrictEqual(
+    other.anna.play(other.state, 30_000).kinds.filter((kind) => kind === 'remove-reader'),
+    [],
+  )
+})
+
+test('a reader for whom a checkpoint waits reports first, and takes out the dead then, which completes the checkpoint', () => {
+  const { state, life, anna } = pair(markedReader('anna'), markedReader('bert'))
+  state.apply({ kind: 'create-checkpoint', checkpoint: 'x' })
+  lookOn(life)
+  const { kinds } = anna.play(state, 30_000)
+  deepStrictEqual(kinds.slice(0, 2), ['report-checkpoint', 'remove-reader'])
+  strictEqual(state.checkpoints.isComplete('x'), true)
+  deepStrictEqual([...(state.checkpoints.last?.values() ?? [])], [0, 0])
+})
+
+test('who ends at a cut waits for a reader that may be dead, if that has something before the cut', () => {
+  const state = stateOf(1)
+  const life = new LifeSigns()
+  const bert = new Player(markedReader('bert'))
+  bert.play(state, 0)
+  life.loaded(state, 0)
+  const bounds: ReadingBounds = { limitOf: () => 100, isBefore: (_, offset) => offset < 100 }
+  const anna = new Player(markedReader('anna'), { bounds, life })
+  deepStrictEqual(anna.play(state, 0).kinds[0], 'add-reader')
+  strictEqual(anna.play(state, 1000).last.kind, 'go-on')
+  life.applied(
+    { kind: 'update-distance-to-tail', reader: bert.reader, distanceMs: 1, lastRead: new Map() },
+    state,
+    2000,
+  )
+  strictEqual(anna.play(state, 2000).last.kind, 'over')
+  // Nothing before the cut: then it does not matter.
+  bert.holdings.get(segmentOf(0))?.ack(100)
+  bert.play(state, 6000)
+  strictEqual(new Player(markedReader('cleo'), { bounds, life }).play(state, 6000).last.kind, 'over')
+  strictEqual(state.readers.length, 1)
 })

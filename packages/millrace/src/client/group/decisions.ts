@@ -1,6 +1,7 @@
 /**
  * What a reader of a group does next, given the state of the group: join, take its share of what nobody reads, give from what
- * it has too much of, go on behind segments that have ended, report for checkpoints, record what was acknowledged, leave. Pure.
+ * it has too much of, go on behind segments that have ended, report for checkpoints, record what was acknowledged, show life,
+ * take out who shows none, leave. Pure.
  *
  * Readers in Java follow the same rules: shares are what Java computes, and nothing is taken or given while a checkpoint waits
  * for this reader, since then each segment is in one report exactly. Three things differ:
@@ -16,6 +17,7 @@ import type { KeyRange } from '../../protocol/segment-fields.ts'
 import { parseSegmentName, segmentIdOf } from '../../protocol/names.ts'
 import type { Decided } from './group-synchronizer.ts'
 import type { Following, FollowingSegment, Holding } from './holding.ts'
+import { owesSigns, SIGN_MS, takeOut } from './life-signs.ts'
 import type { ReadingBounds } from './reading-bounds.ts'
 
 /** Java's unit: readers take turns in steps of it, those with the least to do first. */
@@ -31,6 +33,8 @@ export interface Timers {
   readonly acquireMs: number | undefined
   readonly releaseMs: number | undefined
   readonly recordMs: number
+  /** When to show life, if somebody looks for it. */
+  readonly signMs: number
   readonly checkpointMs: number
 }
 
@@ -45,6 +49,10 @@ export interface Member {
   readonly delivering: Holding | undefined
   readonly bounds: ReadingBounds | undefined
   readonly timers: Timers
+  /** Others that are dead as far as can be told. */
+  readonly silent: readonly string[]
+  /** Whether another reader is known to have lived since this one joined. */
+  lives(reader: string): boolean
   /** How many times longer than usual to wait before giving something away: nobody took what was given before. */
   readonly patience: number
   readonly nowMs: number
@@ -71,6 +79,8 @@ export interface GoOn {
   readonly acquired: readonly Place[]
   readonly recorded: readonly { readonly holding: Holding; readonly offset: number }[]
   readonly reported: boolean
+  /** Readers that were taken out, for they are dead. */
+  readonly takenOut: readonly string[]
   /** There may be more to do at once. */
   readonly again: boolean
   readonly timers: Timers
@@ -82,13 +92,22 @@ export interface Place {
 }
 
 export function firstTimers(nowMs: number): Timers {
-  return { acquireMs: nowMs, releaseMs: undefined, recordMs: nowMs, checkpointMs: Number.POSITIVE_INFINITY }
+  return {
+    acquireMs: nowMs,
+    releaseMs: undefined,
+    recordMs: nowMs,
+    signMs: nowMs,
+    checkpointMs: Number.POSITIVE_INFINITY,
+  }
 }
 
 /** When a decision is due though nothing has happened. */
-export function dueMs({ acquireMs, releaseMs, recordMs, checkpointMs }: Timers, nowMs: number): number {
-  const record = recordMs > nowMs ? recordMs : nowMs + RECORD_MS
-  return Math.min(acquireMs ?? record, releaseMs ?? record, record, checkpointMs)
+export function dueMs(timers: Timers, nowMs: number): number {
+  const { acquireMs, releaseMs, checkpointMs } = timers
+  // What has passed without need comes up again when something happens.
+  const record = timers.recordMs > nowMs ? timers.recordMs : nowMs + RECORD_MS
+  const sign = timers.signMs > nowMs ? timers.signMs : record
+  return Math.min(acquireMs ?? record, releaseMs ?? record, record, sign, checkpointMs)
 }
 
 export function decide(state: GroupState, member: Member): Decided<Decision> {
@@ -103,6 +122,7 @@ export function decide(state: GroupState, member: Member): Decided<Decision> {
     return { updates: [], result: { kind: 'replaced' } }
   const pending = state.checkpoints.pendingFor(member.reader)
   if (pending !== undefined) return report(state, member, pending)
+  if (member.silent.length > 0) return bury(state, member)
   if (isOver(state, member)) return { updates: [leave(member)], result: { kind: 'over' } }
   return goOn(state, member)
 }
@@ -128,6 +148,7 @@ function join(state: GroupState, member: Member): Decided<Decision> {
     acquireMs: undefined,
     releaseMs: undefined,
     recordMs: nowMs + RECORD_MS,
+    signMs: nowMs + SIGN_MS,
     checkpointMs: checkpointDue(state, nowMs),
   }
   return {
@@ -144,6 +165,7 @@ const NOTHING: Omit<GoOn, 'timers'> = {
   acquired: [],
   recorded: [],
   reported: false,
+  takenOut: [],
   again: false,
 }
 
@@ -151,7 +173,32 @@ const NOTHING: Omit<GoOn, 'timers'> = {
 function isOver(state: GroupState, member: Member): boolean {
   if (state.isEndOfData) return true
   if (member.bounds === undefined || candidates(state, member).length > 0) return false
-  return [...member.holdings.values()].every(({ end }) => end?.kind === 'at-cut')
+  if ([...member.holdings.values()].some(({ end }) => end?.kind !== 'at-cut')) return false
+  return !mayInherit(state, member.bounds, member)
+}
+
+/**
+ * Whether somebody who may be dead has something to read that this reader would. A program that is started again after it was
+ * killed finds its former self in the group: it must not take that for somebody at work.
+ */
+function mayInherit(state: GroupState, bounds: ReadingBounds, { reader, lives }: Member): boolean {
+  const hasWork = (other: string): boolean =>
+    [...(state.segmentsOf(other) ?? [])].some(([segment, offset]) => bounds.isBefore(segment, offset))
+  return state.readers.some((other) => other !== reader && !lives(other) && hasWork(other))
+}
+
+/** What the dead had is there to be taken once this is written. */
+function bury(state: GroupState, member: Member): Decided<Decision> {
+  const { silent, holdings, nowMs, timers } = member
+  return {
+    updates: [...silent.map(takeOut), distance(member, rangedPositions(state, [...holdings.values()]))],
+    result: {
+      ...NOTHING,
+      takenOut: silent,
+      again: true,
+      timers: { ...timers, acquireMs: undefined, releaseMs: undefined, signMs: nowMs + SIGN_MS },
+    },
+  }
 }
 
 function report(state: GroupState, member: Member, checkpoint: string): Decided<Decision> {
@@ -172,6 +219,7 @@ function report(state: GroupState, member: Member, checkpoint: string): Decided<
       timers: {
         ...timers,
         recordMs: moves ? nowMs + RECORD_MS : timers.recordMs,
+        signMs: nowMs + SIGN_MS,
         checkpointMs: checkpointDue(state, nowMs),
       },
     },
@@ -196,9 +244,10 @@ function goOn(state: GroupState, member: Member): Decided<Decision> {
   const records = changed.length > 0 && (updates.length > 0 || nowMs >= timers.recordMs)
   const recorded = records ? changed.map((holding) => ({ holding, offset: holding.position })) : []
   for (const { holding, offset } of recorded) updates.push(...record(reader, holding.segment, offset))
-  if (updates.length > 0) updates.push(distance(member, rangedPositions(state, kept)))
-
   const creates = nowMs >= timers.checkpointMs && !state.checkpoints.ongoing
+  const signs = nowMs >= timers.signMs && owesSigns(state, reader)
+  // Whatever this reader writes is a sign of its life, so it names the reader.
+  if (updates.length > 0 || creates || signs) updates.push(distance(member, rangedPositions(state, kept)))
   if (creates) updates.push(...begin(member.checkpointId))
   return {
     updates,
@@ -213,6 +262,7 @@ function goOn(state: GroupState, member: Member): Decided<Decision> {
         acquireMs: completed.length > 0 ? nowMs : (give.offeredUntilMs ?? take.acquireMs),
         releaseMs: give.releaseMs,
         recordMs: records ? nowMs + RECORD_MS : timers.recordMs,
+        signMs: updates.length > 0 ? nowMs + SIGN_MS : timers.signMs,
         checkpointMs: nowMs >= timers.checkpointMs ? checkpointDue(state, nowMs) : timers.checkpointMs,
       },
     },

@@ -1,7 +1,7 @@
 /** What comes behind segments of a stream. */
 import type { Host } from '../../base/host.ts'
 import type { Wait } from '../segment-calls.ts'
-import type { StreamMetadata } from '../stream-metadata.ts'
+import type { Cut, StreamMetadata } from '../stream-metadata.ts'
 import type { Following, FollowingSegment } from './holding.ts'
 
 /** Behind one that has been read to its end. Waits if that is not known yet. */
@@ -30,20 +30,34 @@ async function replacement(metadata: StreamMetadata, wait: Wait): Promise<Follow
   return { kind: 'replaced', head: segments, known }
 }
 
-/** All segments behind these, up to the end of the stream, each with those that it takes over from. */
+/** All segments behind these, up to the end of the stream, each with those that it takes over from. Not what is behind `ends`. */
 export async function allBehind(
   metadata: StreamMetadata,
   ids: Iterable<bigint>,
-  wait: Wait,
+  { signal, ends }: Wait & { ends?: ReadonlySet<bigint> },
 ): Promise<ReadonlyMap<bigint, readonly bigint[]>> {
   const behind = new Map<bigint, readonly bigint[]>()
-  const asked = new Set<bigint>(ids)
-  // A set hands on what is added to it meanwhile.
-  for (const id of asked) {
-    for (const successor of await metadata.successors(id, wait)) {
-      behind.set(successor.id, successor.predecessors)
-      asked.add(successor.id)
-    }
+  const asked = new Set<bigint>()
+  let next = [...ids]
+  while (next.length > 0) {
+    for (const id of next) asked.add(id)
+    const open = ends === undefined ? next : next.filter((id) => !ends.has(id))
+    const successors = await Promise.all(open.map((id) => metadata.successors(id, { signal })))
+    for (const { id, predecessors } of successors.flat()) behind.set(id, predecessors)
+    next = [...behind.keys()].filter((id) => !asked.has(id))
   }
   return behind
+}
+
+/**
+ * Segments that were read to their ends before a cut was made, which then does not name them, though something behind it takes
+ * over from them. So are cuts of groups, amid a merge.
+ */
+export async function missingBefore(
+  metadata: StreamMetadata,
+  cut: Cut,
+  wait: Wait,
+): Promise<ReadonlySet<bigint>> {
+  const behind = await allBehind(metadata, cut.keys(), wait)
+  return new Set([...behind.values()].flat().filter((id) => !cut.has(id) && !behind.has(id)))
 }

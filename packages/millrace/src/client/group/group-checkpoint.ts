@@ -10,9 +10,10 @@ import { invalidArgument } from '../errors.ts'
 import { SegmentError, type Wait } from '../segment-calls.ts'
 import type { Cut } from '../stream-metadata.ts'
 import { untilAborted } from '../waiting.ts'
-import { allBehind } from './following.ts'
+import { missingBefore } from './following.ts'
 import { type GroupIdentity, groupOf } from './group-access.ts'
 import type { GroupSynchronizer } from './group-synchronizer.ts'
+import { takeOut } from './life-signs.ts'
 
 export interface Checkpoint {
   readonly name: string
@@ -23,18 +24,27 @@ export interface Checkpoint {
 /** How often to look whether readers in other processes have reported, as in Java. */
 const POLL_MS = 500
 
+interface CheckpointOptions extends Wait {
+  readonly name?: string | undefined
+  /** A reader was taken out of the group, which had shown no life. */
+  onSilent(reader: string): void
+}
+
 /** Waits while the group has as many checkpoints under way as it may. */
 export async function takeCheckpoint(
   identity: GroupIdentity,
   group: GroupSynchronizer,
-  { name, signal }: Wait & { name?: string | undefined },
+  { name, signal, onSilent }: CheckpointOptions,
 ): Promise<Checkpoint> {
   const checkpoint = name ?? showUuid(randomUuid(identity.context.host.random))
   if (isSilentCheckpoint(checkpoint) || checkpoint === '')
     throw invalidArgument(`A checkpoint cannot be named '${checkpoint}'`)
   for (let first = true; ; first = false) {
     await begin(identity, group, { checkpoint, signal, first })
-    while (!group.state.checkpoints.isComplete(checkpoint)) await news(identity, group, signal)
+    while (!group.state.checkpoints.isComplete(checkpoint)) {
+      await news(identity, group, signal)
+      for (const reader of await buryFor(group, checkpoint)) onSilent(reader)
+    }
     const positions = await group.update((state) => finish(state, checkpoint))
     // Forgotten before it was read: a reset, or a checkpoint of a reader's that came behind it. Then there is another one.
     if (positions === undefined) continue
@@ -79,6 +89,15 @@ function finish(
   return { updates, result: new Map(positions) }
 }
 
+/** Nobody else may be there to find out that a reader for which the checkpoint waits is dead. Resolves with those that were. */
+function buryFor(group: GroupSynchronizer, checkpoint: string): Promise<readonly string[]> {
+  return group.update(({ checkpoints }) => {
+    const waitingFor = checkpoints.waitingFor(checkpoint)
+    const dead = group.life.silent().filter((reader) => waitingFor.includes(reader))
+    return { updates: dead.map(takeOut), result: dead }
+  })
+}
+
 /** Until the state may have changed. */
 async function news(
   { context }: GroupIdentity,
@@ -117,13 +136,13 @@ async function wholeCut(identity: GroupIdentity, positions: Offsets, wait: Wait)
     cut.set(id, offset)
     if (offset < 0) ended.add(id)
   }
-  const behind = await allBehind(metadata, cut.keys(), wait)
-  for (const predecessors of behind.values())
-    for (const id of predecessors) if (!cut.has(id) && !behind.has(id)) ended.add(id)
-  for (const id of ended) {
+  const before = await missingBefore(metadata, cut, wait)
+  for (const id of [...ended, ...before]) {
     const end = await endOf(identity, metadata.nameOf(id), wait)
-    if (end === undefined) cut.delete(id)
-    else cut.set(id, end)
+    if (end !== undefined) cut.set(id, end)
+    // Truncated away: who reads it goes on behind it, and what waits for that does not wait in vain.
+    else if (before.has(id)) cut.set(id, 0)
+    else cut.delete(id)
   }
   return new Map([...cut].toSorted(([one], [other]) => (one < other ? -1 : 1)))
 }

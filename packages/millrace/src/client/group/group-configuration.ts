@@ -10,11 +10,14 @@ import { parseUuid, showUuid } from '../../protocol/uuid.ts'
 import type { Long } from '../../protocol/wire/commands.ts'
 import type { Wait } from '../segment-calls.ts'
 import type { Cut, StreamMetadata } from '../stream-metadata.ts'
+import { missingBefore } from './following.ts'
 
 /** Java's defaults. Its readers hand over at checkpoints only, so a group that they may join has automatic ones. */
 const REFRESH_TIME_MS = 3000
 const AUTOMATIC_CHECKPOINT_INTERVAL_MS = 30_000
 const OUTSTANDING_CHECKPOINTS_MAX = 3
+/** In place of an offset, as in Java. */
+const READ_TO_ITS_END = -1
 
 /** A new group of one stream. `from` undefined: it starts at the head of the stream. */
 export function newGroupConfig(stream: string, from: Cut | undefined, groupId: string): GroupConfig {
@@ -71,7 +74,8 @@ export async function startOf(
   metadata: StreamMetadata,
   wait: Wait,
 ): Promise<StartGroup> {
-  const start = config.startingStreamCuts.get(metadata.stream)?.positions ?? (await metadata.head(wait))
+  const cut = config.startingStreamCuts.get(metadata.stream)?.positions
+  const start = cut === undefined ? await metadata.head(wait) : await withMissing(metadata, cut, wait)
   const segments = [...start].map(
     ([id, offset]) => [metadata.nameOf(id), { offset, range: undefined }] as const,
   )
@@ -82,6 +86,12 @@ export async function startOf(
     endSegments: endSegmentsOf(config),
     updatingConfig: false,
   }
+}
+
+/** A cut that Java made of a group amid a merge does not name what had been read to its end: nothing would follow it. */
+async function withMissing(metadata: StreamMetadata, cut: Cut, wait: Wait): Promise<Cut> {
+  const missing = await missingBefore(metadata, cut, wait)
+  return new Map([...cut, ...[...missing].map((id) => [id, READ_TO_ITS_END] as const)])
 }
 
 function endSegmentsOf({ endingStreamCuts }: GroupConfig): ReadonlyMap<string, number> {

@@ -4,6 +4,7 @@ import type { GroupState } from '../../protocol/reader-group/group-state.ts'
 import { SegmentError, type Wait } from '../segment-calls.ts'
 import { allBehind } from './following.ts'
 import type { GroupIdentity } from './group-access.ts'
+import { shownReader } from './reader-id.ts'
 
 export interface Lag {
   /** Between where the readers are, as far as they have recorded it, and the tail; headers of events included. */
@@ -14,13 +15,14 @@ export interface Lag {
 
 export async function lagOf(identity: GroupIdentity, state: GroupState, wait: Wait): Promise<Lag> {
   const { metadata } = identity
-  const readers = state.readers
+  const readers = state.readers.map(shownReader)
   const ends = new Map(state.endSegments)
   const positions = positionsOf(state, metadata.stream)
   const behind = await allBehind(
     metadata,
-    [...positions.keys()].map((segment) => segmentIdOf(parseSegmentName(segment))),
-    wait,
+    [...positions.keys()].map(idOf),
+    // Where the group ends in a segment it does not go on behind it.
+    { signal: wait.signal, ends: new Set([...ends.keys()].map(idOf)) },
   )
   for (const id of behind.keys()) {
     const segment = metadata.nameOf(id)
@@ -31,6 +33,10 @@ export async function lagOf(identity: GroupIdentity, state: GroupState, wait: Wa
   )
   const bytes = (await Promise.all(unread)).reduce((sum, part) => sum + part, 0)
   return { bytes, readers }
+}
+
+function idOf(segment: string): bigint {
+  return segmentIdOf(parseSegmentName(segment))
 }
 
 /** Readers in Java write down where they are more often than where others would go on without them. */

@@ -14,6 +14,8 @@ interface Bench {
   readonly world: World
   readonly store: FakeStore
   readonly orders: Stream<Order>
+  /** The same stream, as a client on another machine has it. */
+  readonly other: Stream<Order>
   /** How many timers that keep the process alive were set since the last call. */
   strongTimers(): number
 }
@@ -38,15 +40,17 @@ function bench(scenario: (bench: Bench) => Promise<void>): () => Promise<void> {
           },
         },
       }
-      const client = createStore({ host, controller })
-      const orders = client.stream<Order>('shop/orders', { key: (order) => order.customer })
+      const clients = [host, world.node('two').host].map((each) => createStore({ host: each, controller }))
+      const [orders, other] = clients.map((client) =>
+        client.stream<Order>('shop/orders', { key: (order) => order.customer }),
+      )
       const strongTimers = (): number => {
         const count = strong
         strong = 0
         return count
       }
-      await scenario({ world, store, orders, strongTimers })
-      await client.close()
+      await scenario({ world, store, orders: orders!, other: other!, strongTimers })
+      for (const client of clients) await client.close()
     })
   }
 }
@@ -91,6 +95,29 @@ test(
     strictEqual(strongTimers(), 0)
     // The four that were done with, once.
     strictEqual(store.segment('shop/_RGbilling/0.#epoch.0').events.length, before + 1)
+    await reader.close()
+  }),
+)
+
+test(
+  'in a group of several it shows life for as long as its process lives, and does not keep it alive for that',
+  bench(async ({ world, store, orders, other, strongTimers }) => {
+    await orders.writeAll(numbered(0, 10))
+    const reader = orders.group('billing').reader()
+    const events = reader[Symbol.asyncIterator]()
+    await events.next()
+    const another = other.group('billing').reader()
+    const waiting = another[Symbol.asyncIterator]().next()
+    await world.sleep(5000)
+    strongTimers()
+    const before = store.segment('shop/_RGbilling/0.#epoch.0').events.length
+    await world.sleep(20_000)
+    strictEqual(strongTimers(), 0)
+    // Each of the two shows life four times in twenty seconds, and writes nothing else.
+    const signs = store.segment('shop/_RGbilling/0.#epoch.0').events.length - before
+    ok(signs >= 7 && signs <= 9, `${signs} signs`)
+    await another.close()
+    await waiting
     await reader.close()
   }),
 )

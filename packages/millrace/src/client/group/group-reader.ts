@@ -5,7 +5,7 @@
  * Invariants: (1) `#holdings` is what the state assigns to this reader, as of its last change of that state. (2) When the next
  * batch is asked for, everything delivered has been acknowledged; so of all segments but the one being delivered, the
  * acknowledged position is where delivery stopped. (3) A segment that may be given away is not read, from before that is
- * written until it is known whether it was.
+ * written until it is known whether it was. (4) Nothing is delivered while others may have taken this reader for dead.
  */
 import type { Host, Timer } from '../../base/host.ts'
 import type { GroupState } from '../../protocol/reader-group/group-state.ts'
@@ -20,11 +20,14 @@ import { orAborted, sleep } from '../waiting.ts'
 import { type Decision, decide, dueMs, firstTimers, type GoOn, leave, type Timers } from './decisions.ts'
 import type { Decided, GroupSynchronizer } from './group-synchronizer.ts'
 import { type Following, Holding } from './holding.ts'
+import { DELIVER_MS, owesSigns } from './life-signs.ts'
+import { shownReader } from './reader-id.ts'
 import type { ReadingBounds } from './reading-bounds.ts'
 
 /** How often to look at the group when its configuration says something odd. */
 const REFRESH_MS_MIN = 100
-const REFRESH_MS_MAX = 60_000
+/** Java's groups may say more, but a reader has to notice soon when others begin to look for its signs of life. */
+const REFRESH_MS_MAX = 5000
 /** How long closing waits for the group to take note of where this reader was. */
 const LEAVE_MS_MAX = 5000
 const PATIENCE_MAX = 1000
@@ -37,12 +40,15 @@ export interface GroupReaderParts {
   readonly group: GroupSynchronizer
   /** `scope/group` */
   readonly name: string
+  /** As it stands in the group. */
   readonly reader: string
   readonly bounds: ReadingBounds | undefined
   /** What is to be read behind a segment that has been read to its end. */
   following(segment: string, signal: AbortSignal): Promise<Following>
   /** Called when the state may have turned in a way that asks for more than this reader's own part. */
   afterRound(round: { readonly reported: boolean }): Promise<void>
+  /** This reader has taken another out of the group, which had shown no life. */
+  onSilent(reader: string): void
   /** Events that had been truncated away when their turn came. */
   readonly onGap: (gap: { segment: string; from: number; to: number }) => void
 }
@@ -56,8 +62,12 @@ export class GroupReader implements EventSource {
   readonly #offered = new Set<string>()
   readonly #closing = new AbortController()
   readonly #stopListening: () => void
+  readonly #stopLiving: () => void
   #running: Promise<void> | undefined
   #joined: number | undefined
+  /** When this reader joined, and when it was last known that nobody could take it for dead. */
+  #joinedMs = Number.POSITIVE_INFINITY
+  #soundMs = Number.NEGATIVE_INFINITY
   #timers: Timers
   #patience = 1
   #delivering: Holding | undefined
@@ -77,6 +87,7 @@ export class GroupReader implements EventSource {
     this.#timers = firstTimers(parts.host.clock.monotonicMs())
     this.#readers = new SegmentReaders(parts, () => this.#wakeProgram?.())
     this.#stopListening = parts.group.onChange(() => this.#kick())
+    this.#stopLiving = parts.group.life.enter(parts.reader)
   }
 
   async next(signal: AbortSignal): Promise<EventBatch | undefined> {
@@ -125,6 +136,7 @@ export class GroupReader implements EventSource {
       if (this.#failure === undefined) throw error
     } finally {
       patience.abort()
+      this.#stopLiving()
       this.#lose()
       this.#parts.pool.close()
     }
@@ -132,6 +144,10 @@ export class GroupReader implements EventSource {
 
   /** The next batch at hand. */
   #take(): EventBatch | undefined {
+    if (!this.#isSound) {
+      this.#kick()
+      return undefined
+    }
     for (let taken = this.#readers.take(); taken !== undefined; taken = this.#readers.take()) {
       const { id, segment, chunk } = taken
       const holding = this.#byId.get(id)
@@ -173,6 +189,7 @@ export class GroupReader implements EventSource {
       this.#failure ??= { error }
       this.#readers.close()
     } finally {
+      this.#stopLiving()
       this.#timer?.cancel()
       this.#wakeProgram?.()
     }
@@ -180,15 +197,23 @@ export class GroupReader implements EventSource {
 
   async #round(): Promise<void> {
     const { group, host } = this.#parts
-    if (host.clock.monotonicMs() >= group.fetchedMs + this.#refreshMs) {
+    const doubtful = this.#joined !== undefined && !this.#isSound
+    if (doubtful || host.clock.monotonicMs() >= group.fetchedMs + this.#refreshMs) {
       await group.fetch()
       await group.compactIfNeeded()
     }
     let reported = false
     let again = true
     while (again && !this.#closing.signal.aborted) {
-      const decision = await group.update((state) => this.#decide(state))
+      const startMs = host.clock.monotonicMs()
+      let writes = false
+      const decision = await group.update((state) => {
+        const decided = this.#decide(state)
+        writes = decided.updates.length > 0
+        return decided
+      })
       again = this.#carryOut(decision)
+      this.#beSound(writes ? startMs : undefined)
       // What there is to come back to is not known from before.
       if (decision.kind === 'removed') await group.fetch()
       if (decision.kind === 'go-on' && decision.reported) reported = true
@@ -201,6 +226,8 @@ export class GroupReader implements EventSource {
     const decided = decide(state, {
       reader,
       joined: this.#joined,
+      silent: group.life.silent(),
+      lives: (other) => group.life.livesSince(other, this.#joinedMs),
       joins: group.joinsOf(reader),
       holdings: this.#holdings,
       delivering: this.#delivering,
@@ -226,11 +253,12 @@ export class GroupReader implements EventSource {
       case 'removed':
         this.#lose()
         this.#joined = undefined
+        this.#joinedMs = Number.POSITIVE_INFINITY
         return true
       case 'replaced':
         this.#lose()
         this.#joined = undefined
-        throw readerReplaced(this.#parts.name, this.#parts.reader)
+        throw readerReplaced(this.#parts.name, shownReader(this.#parts.reader))
       case 'over':
         this.#lose()
         this.#over = true
@@ -242,7 +270,11 @@ export class GroupReader implements EventSource {
   }
 
   #goOn(decision: GoOn): void {
-    if (decision.joined !== undefined) this.#joined = decision.joined
+    if (decision.joined !== undefined) {
+      this.#joined = decision.joined
+      this.#joinedMs = this.#parts.host.clock.monotonicMs()
+    }
+    for (const reader of decision.takenOut) this.#parts.onSilent(reader)
     this.#timers = decision.timers
     for (const { holding, offset } of decision.recorded) holding.recorded = offset
     for (const holding of [...decision.completed, ...decision.released]) this.#drop(holding)
@@ -255,6 +287,20 @@ export class GroupReader implements EventSource {
       this.#read(holding)
     }
     this.#learnPatience(decision)
+  }
+
+  get #isSound(): boolean {
+    return this.#parts.host.clock.monotonicMs() - this.#soundMs < DELIVER_MS
+  }
+
+  /** `writtenMs`: the group has been written to by this reader, not before then. */
+  #beSound(writtenMs: number | undefined): void {
+    if (this.#joined === undefined) return
+    const { group, reader } = this.#parts
+    const wasSound = this.#isSound
+    const soundMs = writtenMs ?? (owesSigns(group.state, reader) ? undefined : group.life.knownMs)
+    if (soundMs !== undefined) this.#soundMs = Math.max(this.#soundMs, soundMs)
+    if (!wasSound && this.#isSound) this.#wakeProgram?.()
   }
 
   /** What comes back though it was offered to others had no taker: the next offer waits longer. */

@@ -14,6 +14,7 @@ import type { GroupInit, GroupUpdate } from '../../protocol/reader-group/group-u
 import { MillraceError } from '../errors.ts'
 import { Backoff } from '../waiting.ts'
 import type { ChangePlace, GroupLog } from './group-log.ts'
+import { LifeSigns } from './life-signs.ts'
 
 /** As Java: when so much has been written since the last time, every twentieth who looks writes the whole state. */
 const COMPACTION_BYTES_MIN = 512 * 1024
@@ -30,6 +31,7 @@ export interface Decided<R> {
 }
 
 export class GroupSynchronizer {
+  readonly life: LifeSigns = new LifeSigns()
   readonly #host: Host
   readonly #log: GroupLog
   readonly #compactionBytesMin: number
@@ -108,9 +110,11 @@ export class GroupSynchronizer {
         if (updates.length === 0) return result
         const change = { kind: 'updates', updates } as const
         const start = this.#end
+        const startMs = this.#host.clock.monotonicMs()
         const end = await this.#log.append(change, start)
         if (end !== undefined) {
           this.#apply(change, { start, end })
+          this.#caughtUp(startMs)
           return result
         }
         await this.#fetch()
@@ -139,6 +143,7 @@ export class GroupSynchronizer {
   }
 
   async #fetch(): Promise<void> {
+    const startMs = this.#host.clock.monotonicMs()
     if (this.#state === undefined) this.#end = await this.#log.start()
     while ((await this.#read()) === 'truncated') {
       // Others have gone on so far that what comes next for this state is no more. The mark says where to read.
@@ -150,8 +155,14 @@ export class GroupSynchronizer {
         )
       this.#end = start
       this.#behind = true
+      this.life.missed(this.#host.clock.monotonicMs())
     }
     this.#fetchedMs = this.#host.clock.monotonicMs()
+    this.#caughtUp(startMs)
+  }
+
+  #caughtUp(startMs: number): void {
+    this.life.caughtUp(startMs, this.#host.clock.monotonicMs())
   }
 
   #read(): Promise<number | 'truncated'> {
@@ -163,6 +174,7 @@ export class GroupSynchronizer {
   #apply(change: GroupChange, { start, end }: ChangePlace): void {
     if (change.kind === 'init') {
       this.#state = new GroupState(change.init)
+      this.life.loaded(this.#state, this.#host.clock.monotonicMs())
       this.#behind = false
       this.#initOffset = start
     } else if (!this.#behind) for (const update of change.updates) this.#applyUpdate(update)
@@ -181,7 +193,8 @@ export class GroupSynchronizer {
   }
 
   #applyUpdate(update: GroupUpdate): void {
-    this.#state?.apply(update)
+    this.state.apply(update)
+    this.life.applied(update, this.state, this.#host.clock.monotonicMs())
     if (update.kind === 'add-reader') this.#joins.set(update.reader, this.joinsOf(update.reader) + 1)
   }
 

@@ -24,6 +24,7 @@ import { type Lag, lagOf } from './group-lag.ts'
 import { GroupReader } from './group-reader.ts'
 import { followConfig, resetGroup } from './group-reset.ts'
 import type { GroupSynchronizer } from './group-synchronizer.ts'
+import { markedReader, shownReader } from './reader-id.ts'
 import { boundsAt } from './reading-bounds.ts'
 
 export interface GroupOptions {
@@ -34,7 +35,7 @@ export interface GroupOptions {
 export interface GroupReadOptions extends Omit<ReadOptions, 'from'> {
   /**
    * By what the group knows the reader; drawn if absent. A new reader takes the place of one that had the same id, and so
-   * goes on at once where that one died.
+   * goes on at once where that one died. Where nobody takes it, the others have waited for signs of life for 30 s.
    */
   readonly id?: string | undefined
 }
@@ -71,6 +72,8 @@ export class GroupHandle<T> implements Group<T> {
   readonly #parts: GroupParts<T>
   readonly #identity: GroupIdentity
   readonly #access: GroupAccess
+  /** How many segments the group was last said to have. */
+  #segmentsTold: number | undefined
 
   constructor(parts: GroupParts<T>) {
     const { identity, from, compactionBytesMin } = parts
@@ -101,7 +104,8 @@ export class GroupHandle<T> implements Group<T> {
   checkpoint(options: Wait & { name?: string | undefined } = {}): Promise<Checkpoint> {
     return this.#call(options.signal, async () => {
       const group = await this.#access.open({ create: false })
-      return takeCheckpoint(this.#identity, group, options)
+      const onSilent = (reader: string): void => this.#tellSilent(reader)
+      return takeCheckpoint(this.#identity, group, { ...options, onSilent })
     })
   }
 
@@ -138,7 +142,7 @@ export class GroupHandle<T> implements Group<T> {
       pool: new StorePool(context.host, { report: context.report }),
       group,
       name,
-      reader,
+      reader: markedReader(reader),
       bounds,
       following: (segment, closing) =>
         followingOf(metadata, segmentIdOf(parseSegmentName(segment)), {
@@ -146,6 +150,7 @@ export class GroupHandle<T> implements Group<T> {
           signal: closing,
         }),
       afterRound: this.#lookAfter(group),
+      onSilent: (silent) => this.#tellSilent(silent),
       onGap: (gap) => context.report({ kind: 'events-missed', stream: metadata.stream, ...gap }),
     })
     return {
@@ -159,6 +164,7 @@ export class GroupHandle<T> implements Group<T> {
     const { clock } = this.#identity.context.host
     let configMs: number | undefined
     return async ({ reported }) => {
+      this.#tellSegments(group)
       if (reported) await publishLastCheckpoint(this.#identity, group)
       if (!group.state.updatingConfig) {
         configMs = undefined
@@ -171,6 +177,20 @@ export class GroupHandle<T> implements Group<T> {
       // The group may have been given other streams.
       await this.#access.open({ create: false })
     }
+  }
+
+  #tellSilent(reader: string): void {
+    const { context, name } = this.#identity
+    context.report({ kind: 'reader-silent', group: name, reader: shownReader(reader) })
+  }
+
+  /** Once for all readers of this handle. */
+  #tellSegments({ state }: GroupSynchronizer): void {
+    const segments = state.segmentCount
+    if (segments === this.#segmentsTold) return
+    this.#segmentsTold = segments
+    const { context, name } = this.#identity
+    context.report({ kind: 'segments-changed', group: name, segments, readers: state.readers.length })
   }
 
   /**

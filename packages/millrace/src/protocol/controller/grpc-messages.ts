@@ -63,6 +63,7 @@ const OPTIONAL_FIELDS: ReadonlySet<string> = new Set([
   'tags',
   'continuationToken',
   'config',
+  'epochInfo',
 ])
 
 type Fields = Record<string, unknown>

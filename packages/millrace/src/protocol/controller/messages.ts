@@ -42,6 +42,17 @@ export interface SegmentRange {
 export interface SegmentRanges {
   readonly segmentRanges: readonly SegmentRange[]
   readonly delegationToken: string
+  /** What the epoch began with, of `getEpochSegments`; an addition of ours to Pravega's protocol. */
+  readonly epochInfo?: EpochInfo | undefined
+}
+
+export interface EpochInfo {
+  /** Since 1970. */
+  readonly startedAtMs: bigint
+  /** `created`, `manual`, `load`, `policy` or `commit`. */
+  readonly cause: string
+  /** A line for people, may be empty. */
+  readonly detail: string
 }
 
 export interface NodeUri {

@@ -125,7 +125,8 @@ export class ServerConnection implements SessionOwner, RequestPort {
   }
 
   acknowledgeSoon(session: WriterSession): void {
-    if (this.#toAcknowledge.length === 0) queueMicrotask(() => this.#acknowledge())
+    // Not queueMicrotask, which libraries that fake timers replace, too.
+    if (this.#toAcknowledge.length === 0) void Promise.resolve().then(() => this.#acknowledge())
     this.#toAcknowledge.push(session)
   }
 

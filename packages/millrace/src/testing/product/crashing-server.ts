@@ -3,21 +3,32 @@ import { ok } from 'node:assert/strict'
 import type { Host } from '../../base/host.ts'
 import { connectLocalController } from '../../client/local-controller.ts'
 import { createStore, type Store } from '../../client/store.ts'
+import type { ControllerClient } from '../../protocol/controller/service.ts'
 import { type Server, startServer } from '../../server/server.ts'
 import type { SimNode, World } from '../sim/world.ts'
 
 const CONTROLLER = { host: 'server', port: 9090 }
 const SEGMENT_STORE = { host: 'server', port: 12_345 }
 
+/** What is changed about a server, to see whether anybody notices. */
+export interface Planted {
+  /** For a server that is about to start: what it gets instead of its host. */
+  readonly host?: (host: Host, server: { readonly started: boolean }) => Host
+  /** For a client. */
+  readonly controller?: (controller: ControllerClient) => ControllerClient
+}
+
 export class CrashingServer {
   readonly #world: World
   readonly #node: SimNode
+  readonly #planted: Planted
   #server: Server | undefined
   #failed: Promise<void> = Promise.resolve()
 
-  constructor(world: World) {
+  constructor(world: World, planted: Planted = {}) {
     this.#world = world
     this.#node = world.node('server')
+    this.#planted = planted
   }
 
   async start(): Promise<void> {
@@ -25,7 +36,7 @@ export class CrashingServer {
     this.#failed = new Promise((resolve) => {
       onFailed = resolve
     })
-    this.#server = await serve(this.#node.running ? this.#node.host : this.#node.restart(), onFailed)
+    this.#server = await this.#serve(this.#node.running ? this.#node.host : this.#node.restart(), onFailed)
   }
 
   async stop(): Promise<void> {
@@ -37,16 +48,36 @@ export class CrashingServer {
     const { random } = this.#world
     const power = random.chance(0.5)
     const fate = random.integer(10)
+    if (random.chance(0.5)) await this.#untilWriting()
     if (fate < 2) await this.stop()
     else if (fate < 4) await this.#failSync()
     this.#node.crash({ power })
     await this.#world.sleep(random.integer(300))
     while (random.chance(0.3)) {
-      serve(this.#node.restart(), () => undefined).catch(() => undefined)
+      this.#serve(this.#node.restart(), () => undefined).catch(() => undefined)
       await this.#world.sleep(random.ratio() * 60)
       this.#node.crash({ power: random.chance(0.5) })
     }
     await this.start()
+  }
+
+  async #serve(host: Host, onFailed: () => void): Promise<Server> {
+    const state = { started: false }
+    const server = await serve(this.#planted.host?.(host, state) ?? host, onFailed)
+    state.started = true
+    return server
+  }
+
+  /** Most moments are quiet ones, and what goes wrong goes wrong in the others. */
+  async #untilWriting(): Promise<void> {
+    const { random } = this.#world
+    let forget = (): void => undefined
+    const writing = new Promise<void>((resolve) => {
+      forget = this.#node.disk.whenWriting(random.between(1, 3), resolve)
+    })
+    await Promise.race([writing, this.#world.sleep(300)])
+    forget()
+    if (random.chance(0.5)) await this.#world.sleep(random.ratio())
   }
 
   /** A sync fails while there is traffic. The server must notice, and acknowledge nothing afterwards. */
@@ -76,6 +107,7 @@ function serve(host: Host, onFailed: () => void): Promise<Server> {
   })
 }
 
-export function connect(host: Host): Store {
-  return createStore({ host, controller: connectLocalController(host, CONTROLLER) })
+export function connect(host: Host, planted: Planted = {}): Store {
+  const controller = connectLocalController(host, CONTROLLER)
+  return createStore({ host, controller: planted.controller?.(controller) ?? controller })
 }

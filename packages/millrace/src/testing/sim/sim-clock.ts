@@ -1,12 +1,13 @@
 import { assert } from '../../base/assert.ts'
 import type { Clock } from '../../base/host.ts'
 import type { Trace } from './trace.ts'
-
-// Taken when this module loads, so that a test that replaces the globals does not stop the world.
-const { setImmediate } = globalThis
+import { nextTurn } from './turns.ts'
 
 /** Simulated time starts here: a fixed day, so that what is written with a time in it is the same in each run. */
-const START_MS = Date.UTC(2026, 0, 1)
+export const START_MS: number = Date.UTC(2026, 0, 1)
+
+/** What somebody waits for in pauses shorter than this goes on by itself where time is live. */
+const PAUSE_MS_MAX = 1000
 
 /** One run of a process. What it has scheduled dies with it, or waits while it is paused. */
 export class Life {
@@ -63,8 +64,12 @@ export class DeadlockError extends Error {
  * before the next the process takes a whole turn, so that all promises that can settle have settled.
  */
 export class Timeline {
+  /** Called when something was scheduled. */
+  onScheduled: () => void = () => undefined
   readonly #trace: Trace
   readonly #queue: Event[] = []
+  /** Those of the future that time is to hurry to, where it is live. */
+  readonly #urgent = new Set<Event>()
   #nowUs = 0
   #orderLast = 0
 
@@ -76,15 +81,54 @@ export class Timeline {
     return this.#nowUs
   }
 
-  /** Calls back after the delay unless the life has ended; the answer cancels. */
-  schedule(kind: string, life: Life, delayMs: number, callback: () => void): () => void {
+  /** When the next event is due; undefined if there is none. */
+  get nextUs(): number | undefined {
+    for (;;) {
+      const event = this.#queue[0]
+      if (event === undefined || isAlive(event)) return event?.timeUs
+      this.#popFirst()
+    }
+  }
+
+  /** Whether there is an event that time is to hurry to. */
+  get hurries(): boolean {
+    for (const event of this.#urgent) {
+      if (isAlive(event)) return true
+      this.#urgent.delete(event)
+    }
+    return false
+  }
+
+  /** Calls back after the delay unless the life has ended; the answer cancels. What is `patient` waits for time to pass. */
+  schedule(
+    kind: string,
+    life: Life,
+    delayMs: number,
+    callback: () => void,
+    { patient = false }: { patient?: boolean } = {},
+  ): () => void {
     assert(delayMs >= 0, `Nothing can be scheduled ${delayMs} ms ahead`)
     const timeUs = this.#nowUs + Math.ceil(delayMs * 1000)
     const event: Event = { timeUs, order: ++this.#orderLast, kind, life, callback }
     this.#push(event)
+    if (!patient && timeUs > this.#nowUs) this.#urgent.add(event)
+    this.onScheduled()
     return () => {
       event.callback = undefined
+      this.#urgent.delete(event)
     }
+  }
+
+  /** Runs the next event, at its time. */
+  step(): void {
+    const event = this.#pop()
+    if (event !== undefined) this.#play(event)
+  }
+
+  /** Nothing may be due before. */
+  moveTo(timeUs: number): void {
+    assert(timeUs >= this.#nowUs, 'Time does not go back')
+    this.#nowUs = timeUs
   }
 
   /** Runs events until `main` settles. Fails if it cannot, or if it takes longer than `limitMs` of virtual time. */
@@ -103,17 +147,22 @@ export class Timeline {
           return reject(new DeadlockError('Nothing is scheduled any more, and the scenario still waits'))
         if (event.timeUs > limitUs)
           return reject(new DeadlockError(`The scenario still waits after ${limitMs} ms of simulated time`))
-        this.#nowUs = event.timeUs
-        this.#trace.note(event.timeUs, event.kind, event.life.name, event.order)
         try {
-          event.life.run(event.callback!)
+          this.#play(event)
         } catch (error) {
           return reject(error as Error)
         }
-        setImmediate(step)
+        nextTurn(step)
       }
-      setImmediate(step)
+      nextTurn(step)
     })
+  }
+
+  #play(event: Event): void {
+    this.#nowUs = event.timeUs
+    this.#urgent.delete(event)
+    this.#trace.note(event.timeUs, event.kind, event.life.name, event.order)
+    event.life.run(event.callback!)
   }
 
   #push(event: Event): void {
@@ -132,7 +181,7 @@ export class Timeline {
   #pop(): Event | undefined {
     for (;;) {
       const event = this.#popFirst()
-      if (event === undefined || (event.callback !== undefined && !event.life.ended)) return event
+      if (event === undefined || isAlive(event)) return event
     }
   }
 
@@ -155,6 +204,11 @@ export class Timeline {
   }
 }
 
+/** Whether it has something to do still. */
+function isAlive(event: Event): boolean {
+  return event.callback !== undefined && !event.life.ended
+}
+
 function isBefore(left: Event, right: Event): boolean {
   return left.timeUs < right.timeUs || (left.timeUs === right.timeUs && left.order < right.order)
 }
@@ -165,23 +219,29 @@ export class SimClock implements Clock {
   readonly #timeline: Timeline
   readonly #life: Life
   readonly #bootMs: number
+  readonly #startMs: number
 
-  constructor(timeline: Timeline, life: Life, options: { bootMs: number }) {
+  constructor(timeline: Timeline, life: Life, options: { bootMs: number; startMs: number }) {
     this.#timeline = timeline
     this.#life = life
     this.#bootMs = options.bootMs
+    this.#startMs = options.startMs
   }
 
   now(): number {
-    return Math.floor(START_MS + this.#timeline.nowUs / 1000 + this.wallOffsetMs)
+    return Math.floor(this.#startMs + this.#timeline.nowUs / 1000 + this.wallOffsetMs)
   }
 
   monotonicMs(): number {
     return this.#bootMs + this.#timeline.nowUs / 1000
   }
 
-  setTimer(delayMs: number, callback: () => void): { cancel(): void } {
-    return { cancel: this.#timeline.schedule('timer', this.#life, Math.max(delayMs, 0), callback) }
+  /** A timer that does not keep a process alive is one that nobody waits for. */
+  setTimer(delayMs: number, callback: () => void, options?: { weak?: boolean }): { cancel(): void } {
+    const patient = options?.weak === true || delayMs >= PAUSE_MS_MAX
+    return {
+      cancel: this.#timeline.schedule('timer', this.#life, Math.max(delayMs, 0), callback, { patient }),
+    }
   }
 
   defer(callback: () => void): void {

@@ -68,7 +68,8 @@ export class SimDisk {
   readonly #name: string
   readonly #locks = new Map<string, { holder: string; life: Life }>()
   /** Calls that have not taken effect, and what of each happens if the process dies now. */
-  readonly #unfinished = new Set<{ life: Life; half: (() => void) | undefined }>()
+  readonly #unfinished = new Set<{ life: Life; action: DiskAction; half: (() => void) | undefined }>()
+  #awaited: { readonly writes: number; readonly callback: () => void } | undefined
   #faults: { fault: DiskFault; timesLeft: number }[] = []
 
   constructor(options: SimDiskOptions) {
@@ -88,6 +89,14 @@ export class SimDisk {
     this.#faults.push(entry)
     return () => {
       this.#faults = this.#faults.filter((other) => other !== entry)
+    }
+  }
+
+  /** Calls back once, as soon as so many writes are under way at a time. The answer ends it. */
+  whenWriting(writes: number, callback: () => void): () => void {
+    this.#awaited = { writes, callback }
+    return () => {
+      this.#awaited = undefined
     }
   }
 
@@ -157,8 +166,9 @@ export class SimDisk {
     const { life, action, path, after } = call
     return new Promise<T>((resolve, reject) => {
       const step = (meanMs: number, half: (() => void) | undefined, effect: () => void): void => {
-        const unfinished = { life, half }
+        const unfinished = { life, action, half }
         this.#unfinished.add(unfinished)
+        this.#tellOfWrites()
         this.#timeline.schedule(`disk-${action}`, life, this.#delay(meanMs), () => {
           this.#unfinished.delete(unfinished)
           try {
@@ -204,6 +214,16 @@ export class SimDisk {
     return () => {
       if (this.#locks.get(directory) === lock) this.#locks.delete(directory)
     }
+  }
+
+  #tellOfWrites(): void {
+    if (this.#awaited === undefined) return
+    const { writes, callback } = this.#awaited
+    let under = 0
+    for (const { action } of this.#unfinished) if (action === 'write') under++
+    if (under < writes) return
+    this.#awaited = undefined
+    callback()
   }
 
   #delay(meanMs: number): number {

@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts'
 import type { Host } from '../../base/host.ts'
-import { Life, SimClock, Timeline } from './sim-clock.ts'
+import { Life, SimClock, START_MS, Timeline } from './sim-clock.ts'
 import { SimDisk } from './sim-disk.ts'
 import { SimNetwork } from './sim-network.ts'
 import { SimRandom } from './sim-random.ts'
@@ -19,9 +19,12 @@ export class World {
   readonly #lives = new Map<string, Life>()
   /** The scenario itself, which lives as long as the world. */
   readonly #scenario = new Life('scenario')
+  readonly #startMs: number
 
-  constructor(seed: string) {
+  /** `startMs`: what the clocks of all machines show first. */
+  constructor(seed: string, { startMs = START_MS }: { startMs?: number | undefined } = {}) {
     this.seed = seed
+    this.#startMs = startMs
     this.#root = new SimRandom(seed)
     this.random = this.#root.fork('scenario')
     this.timeline = new Timeline(this.trace)
@@ -42,6 +45,7 @@ export class World {
         network: this.network,
         trace: this.trace,
         random: this.#root.fork(`node ${name}`),
+        startMs: this.#startMs,
         onLife: (life) => this.#lives.set(name, life),
       })
       this.#nodes.set(name, node)
@@ -74,6 +78,7 @@ export interface SimNodeOptions {
   readonly network: SimNetwork
   readonly trace: Trace
   readonly random: SimRandom
+  readonly startMs: number
   readonly onLife: (life: Life) => void
 }
 
@@ -148,11 +153,11 @@ export class SimNode {
   }
 
   #begin(): { life: Life; clock: SimClock; host: Host } {
-    const { timeline, network, random, onLife } = this.#options
+    const { timeline, network, random, startMs, onLife } = this.#options
     const lifeRandom = random.fork(`life ${++this.#lives}`)
     const life = new Life(this.name)
     onLife(life)
-    const clock = new SimClock(timeline, life, { bootMs: lifeRandom.integer(1_000_000) })
+    const clock = new SimClock(timeline, life, { bootMs: lifeRandom.integer(1_000_000), startMs })
     const host = {
       clock,
       disk: this.disk.attach(life),

@@ -161,6 +161,13 @@ export declare type SegmentRanges = Message<"io.pravega.controller.stream.api.gr
    * @generated from field: string delegationToken = 2;
    */
   delegationToken: string;
+
+  /**
+   * Ours, of getEpochSegments: what the epoch began with. Pravega's clients pass over it.
+   *
+   * @generated from field: io.pravega.controller.stream.api.grpc.v1.EpochInfo epochInfo = 1001;
+   */
+  epochInfo?: EpochInfo | undefined;
 };
 
 /**
@@ -168,6 +175,38 @@ export declare type SegmentRanges = Message<"io.pravega.controller.stream.api.gr
  * Use `create(SegmentRangesSchema)` to create a new message.
  */
 export declare const SegmentRangesSchema: GenMessage<SegmentRanges>;
+
+/**
+ * @generated from message io.pravega.controller.stream.api.grpc.v1.EpochInfo
+ */
+export declare type EpochInfo = Message<"io.pravega.controller.stream.api.grpc.v1.EpochInfo"> & {
+  /**
+   * Since 1970.
+   *
+   * @generated from field: int64 startedAtMs = 1;
+   */
+  startedAtMs: bigint;
+
+  /**
+   * created, manual, load, policy, commit.
+   *
+   * @generated from field: string cause = 2;
+   */
+  cause: string;
+
+  /**
+   * A line for people, may be empty.
+   *
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message io.pravega.controller.stream.api.grpc.v1.EpochInfo.
+ * Use `create(EpochInfoSchema)` to create a new message.
+ */
+export declare const EpochInfoSchema: GenMessage<EpochInfo>;
 
 /**
  * @generated from message io.pravega.controller.stream.api.grpc.v1.NodeUri
