@@ -4,9 +4,9 @@ import { DiskError, NetworkError } from './base/host.ts'
 import { nodeHost } from './base/node-host.ts'
 import { MillraceError } from './client/errors.ts'
 import { nodeReport } from './client/node-diagnostics.ts'
-import { createStore, type Store } from './client/store.ts'
+import type { Store } from './client/store.ts'
+import { embed } from './embedded.ts'
 import { LogError } from './segment-store/log/durable-log.ts'
-import { type Server, startServer } from './server/server.ts'
 
 export interface OpenOptions {
   /** For cache, appends on their way to the disk and replies. 64 MiB if absent. */
@@ -31,43 +31,27 @@ const MEMORY_BYTES = 64 * 1024 * 1024
  * Damaged files reject with `data-loss`, what the disk refuses with `unavailable` or `disk-full`.
  */
 export async function open(path: string, options: OpenOptions = {}): Promise<Store> {
-  const server = await start(path, options)
-  return createStore({
-    host: server.host,
-    controller: server.connectController(),
-    report: nodeReport,
-    engineStats: () => {
-      const { log, inFlightBytes, cacheBytes, cacheBytesMax } = server.store.stats()
-      return {
-        syncs: log.syncs,
-        queuedBytes: inFlightBytes,
-        memoryBytes: cacheBytes,
-        memoryBytesMax: cacheBytesMax,
-        loopDelayMsMax: server.takeLoopDelay().max / 1000,
-      }
-    },
-    onClose: () => server.close(),
-  })
-}
-
-async function start(path: string, options: OpenOptions): Promise<Server> {
   const { listen, memoryBytesMax = MEMORY_BYTES } = options
   const host = listen?.host ?? '127.0.0.1'
   try {
-    return await startServer({
-      host: nodeHost(),
-      data: resolve(path),
-      memoryBytes: memoryBytesMax,
-      holder: 'a program that opened it',
-      ...(listen === undefined
-        ? {}
-        : {
-            listen: {
-              controller: { host, port: listen.controllerPort ?? 9090 },
-              segmentStore: { host, port: listen.segmentStorePort ?? 12_345 },
-            },
-          }),
-    })
+    const { store } = await embed(
+      {
+        host: nodeHost(),
+        data: resolve(path),
+        memoryBytes: memoryBytesMax,
+        holder: 'a program that opened it',
+        ...(listen === undefined
+          ? {}
+          : {
+              listen: {
+                controller: { host, port: listen.controllerPort ?? 9090 },
+                segmentStore: { host, port: listen.segmentStorePort ?? 12_345 },
+              },
+            }),
+      },
+      nodeReport,
+    )
+    return store
   } catch (error) {
     throw asOpenError(error)
   }

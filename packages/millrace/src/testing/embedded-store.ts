@@ -2,7 +2,8 @@
 import type { Host } from '../base/host.ts'
 import type { Report } from '../client/diagnostics.ts'
 import { createStore, type Store } from '../client/store.ts'
-import { type Server, startServer } from '../server/server.ts'
+import { embed } from '../embedded.ts'
+import type { Server } from '../server/server.ts'
 
 export interface EmbeddedStore {
   readonly store: Store
@@ -22,19 +23,17 @@ export interface EmbeddedOptions {
 export async function embeddedStore(host: Host, options: EmbeddedOptions = {}): Promise<EmbeddedStore> {
   const { data = 'data', listen = false, report } = options
   const loopback = { host: '127.0.0.1', port: 0 }
-  const server = await startServer({
-    host,
-    data,
-    containers: 4,
-    log: { fileBytesFirst: 256 * 1024, fileBytesMax: 1024 * 1024 },
-    ...(listen ? { listen: { controller: loopback, segmentStore: loopback } } : {}),
-  })
+  const { store, server } = await embed(
+    {
+      host,
+      data,
+      containers: 4,
+      log: { fileBytesFirst: 256 * 1024, fileBytesMax: 1024 * 1024 },
+      ...(listen ? { listen: { controller: loopback, segmentStore: loopback } } : {}),
+    },
+    report,
+  )
   const connect = (): Store =>
     createStore({ host: server.host, controller: server.connectController(), report })
-  const store = connect()
-  const close = async (): Promise<void> => {
-    await store.close()
-    await server.close()
-  }
-  return { store, server, connect, close }
+  return { store, server, connect, close: () => store.close() }
 }

@@ -7,7 +7,7 @@ import { createStore, type EngineStats, type Store } from '../../client/store.ts
 import { type Server, startServer } from '../../server/server.ts'
 import { LiveTime } from '../sim/live-time.ts'
 import { type SimNode, World } from '../sim/world.ts'
-import { Gate } from './gate.ts'
+import { Gate } from '../../client/gate.ts'
 
 export interface TestStoreOptions {
   /** What is random follows from it: the same seed and the same program make the same store. 1 if absent. */

@@ -1,11 +1,11 @@
 /** The way from a client to a server that has said why it is not going to answer any more, as against one that is slow. */
-import type { Host } from '../../base/host.ts'
+import type { Host } from '../base/host.ts'
 import {
   callByName,
   type ControllerClient,
   ControllerError,
   serviceOf,
-} from '../../protocol/controller/service.ts'
+} from '../protocol/controller/service.ts'
 
 /**
  * While it is shut everything that needs the server rejects with one error, which clients do not take for a connection that may be
