@@ -1,8 +1,11 @@
 import { deepStrictEqual, ok, rejects, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
+import { segmentIdOf } from '../protocol/names.ts'
+import { parseStreamCut } from '../protocol/stream-cut.ts'
 import { embeddedStore } from '../testing/embedded-store.ts'
 import { simulate } from '../testing/sim/simulate.ts'
 import type { World } from '../testing/sim/world.ts'
+import { showCut } from './cuts.ts'
 import { type ErrorCode, isMillraceError } from './errors.ts'
 import type { Event } from './events.ts'
 import type { Store } from './store.ts'
@@ -464,14 +467,58 @@ test(
 )
 
 test(
+  'a cut made amid a merge divides a stream like any other: nothing twice, nothing left out',
+  withStore(async (store) => {
+    const orders = store.stream<number>('shop/merged', { key: (n) => `customer-${n % 50}` })
+    await orders.create({ scaling: { segments: 2 } })
+    const numbers = (from: number): number[] => Array.from({ length: 100 }, (_, index) => from + index)
+    await orders.writeAll(numbers(0))
+    const ends = parseStreamCut(await orders.cut('tail')).positions
+    await orders.scale({
+      seal: ['0.#epoch.0', '1.#epoch.0'],
+      into: [
+        { low: 0, high: 0.25 },
+        { low: 0.25, high: 1 },
+      ],
+    })
+    await orders.writeAll(numbers(100))
+    const lowEnd = parseStreamCut(await orders.cut('tail')).positions.get(
+      segmentIdOf({ number: 2, epoch: 1 }),
+    )!
+    // The first half of the keys is read to its end, and so is one of the two that follow it; the other one waits.
+    const cut = showCut(
+      { scope: 'shop', name: 'merged' },
+      new Map([
+        [0n, ends.get(0n)!],
+        [1n, 0],
+        [segmentIdOf({ number: 2, epoch: 1 }), lowEnd],
+      ]),
+    )
+    const before = await collect(orders.read({ until: cut }))
+    const behind = await collect(orders.read({ from: cut, until: 'tail' }))
+    ok(before.length > 0 && behind.length > 0)
+    deepStrictEqual(
+      [...before, ...behind].toSorted((a, b) => a - b),
+      [...numbers(0), ...numbers(100)],
+    )
+    await orders.truncate(cut)
+    const rest = await collect(orders.read({ until: 'tail' }))
+    deepStrictEqual(
+      rest.toSorted((a, b) => a - b),
+      behind.toSorted((a, b) => a - b),
+    )
+  }),
+)
+
+test(
   'a closed store has finished the writes under way, and rejects what comes later',
   withStore(async (store) => {
     const orders = store.stream<Order>('shop/orders', byCustomer)
     const writes = [order(1), order(2)].map((one) => orders.write(one))
-    const reading = collect(orders.read())
+    const reading = rejects(collect(orders.read()), failsWith('closed'))
     const [closed] = await Promise.all([store.close().then(() => 'closed'), ...writes])
     strictEqual(closed, 'closed')
-    await rejects(reading, failsWith('closed'))
+    await reading
     await rejects(orders.write(order(3)), failsWith('closed'))
     await rejects(orders.info(), failsWith('closed'))
     throws(() => store.stream('x', { key: null }), failsWith('closed'))

@@ -31,6 +31,9 @@ export class StreamReader {
   /** With `until`: the segments that lie before it, wholly or in part. */
   #wanted: ReadonlySet<bigint> | undefined
   readonly #finished = new Set<bigint>()
+  /** Read up to where a cut divides them, and begun with at all. */
+  readonly #limited = new Set<bigint>()
+  readonly #begun = new Set<bigint>()
   /** Those that wait for some of their predecessors. */
   readonly #future = new Map<bigint, Successor>()
   #started = false
@@ -53,8 +56,8 @@ export class StreamReader {
     for (;;) {
       const taken = this.#readers.take()
       if (taken === undefined) {
-        if (this.#readers.size === 0) return undefined
-        await this.#whenReady(signal)
+        if (this.#readers.size > 0) await this.#whenReady(signal)
+        else if (!(await this.#goOnBehindLimits(signal))) return undefined
         continue
       }
       const { id, segment, chunk } = taken
@@ -66,6 +69,7 @@ export class StreamReader {
           break
         case 'limit':
           this.#readers.remove(id)
+          this.#limited.add(id)
           break
         case 'ended':
         case 'missing':
@@ -114,7 +118,8 @@ export class StreamReader {
   }
 
   #read(id: bigint, segment: string, offset: number): void {
-    if (this.#wanted?.has(id) === false) return
+    if (this.#wanted?.has(id) === false || this.#begun.has(id)) return
+    this.#begun.add(id)
     const limit = this.#options.until?.get(id)
     // Where the cut says that the segment was read to its end, that is where reading it ends.
     const endOffset = limit === undefined || limit < 0 ? undefined : limit
@@ -124,10 +129,33 @@ export class StreamReader {
   async #goOnBehind(id: bigint, signal: AbortSignal | undefined): Promise<void> {
     this.#finished.add(id)
     const limit = this.#options.until?.get(id)
-    if (limit !== undefined && limit >= 0) return
+    if (limit !== undefined && limit >= 0) {
+      this.#limited.add(id)
+      return
+    }
     const following = await this.#metadata.following(id, { host: this.#parts.host, signal })
     if (following === 'sealed') return
     if (following === 'replaced') throw streamNotFound(this.#metadata.stream)
+    this.#follow(following)
+  }
+
+  /**
+   * A cut that was made amid a merge may name a segment with its end, beside one that has taken over some of its keys. Those are
+   * found here, when all others have been read. False if there are none.
+   */
+  async #goOnBehindLimits(signal: AbortSignal | undefined): Promise<boolean> {
+    const wanted = this.#wanted
+    if (wanted === undefined || [...wanted].every((id) => this.#begun.has(id))) return false
+    const limited = [...this.#limited]
+    this.#limited.clear()
+    for (const id of limited) {
+      this.#finished.add(id)
+      this.#follow(await this.#metadata.successors(id, { signal }))
+    }
+    return this.#readers.size > 0
+  }
+
+  #follow(following: readonly Successor[]): void {
     for (const successor of following) this.#future.set(successor.id, successor)
     for (const { id: next, name, predecessors } of this.#future.values()) {
       if (!predecessors.every((predecessor) => this.#finished.has(predecessor))) continue

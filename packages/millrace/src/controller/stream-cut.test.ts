@@ -50,6 +50,34 @@ test('a frontier holds the offsets of a cut, and where nothing is reached, what 
   ])
 })
 
+test('amid a merge a segment that was read to its end stands beside one that took over some of its keys', () => {
+  const two = firstEpoch({ number: 0, count: 2, startedAtMs: 0 })
+  const history = scaled(
+    two,
+    [0, 1],
+    [
+      [0, 0.25],
+      [0.25, 1],
+    ],
+  )
+  const cut = frontier(history, { 0: 9, 1: 7, '1.2': 3 })
+  deepStrictEqual(
+    cut.map(({ low, high, id, offset }) => [low, high, String(id & 0xffff_ffffn), offset]),
+    [
+      [0, 0.25, '2', 3],
+      [0.25, 0.5, '0', 9],
+      [0.5, 1, '1', 7],
+    ],
+  )
+  const between = (from: Frontier, to: Frontier): string[] =>
+    segmentsBetween(history, { from, to }).map(({ number }) => String(number))
+  const head = frontier(history, { 0: 0, 1: 0 })
+  deepStrictEqual(between(head, cut), ['0', '1', '2'])
+  deepStrictEqual(between(cut, tailFrontier(history)), ['0', '1', '2', '3'])
+  ok(isBehind(head, cut))
+  ok(!isBehind(cut, cut))
+})
+
 test('a cut that leaves keys out, holds some twice, or contradicts itself is none', () => {
   const history = mergedAndSplit()
   for (const [offsets, problem] of [

@@ -27,11 +27,13 @@ export interface FrontierPiece extends KeyRange {
 /** Pieces sorted by key that cover [0, 1] once. */
 export type Frontier = readonly FrontierPiece[]
 
+type ReachedSegment = StreamSegment & { readonly offset: number }
+
 /** The frontier of a cut, or a sentence that says why it is none of this stream. */
 export function frontierOf(history: History, cut: CutMap): Frontier | string {
   if (cut.size === 0) return 'The cut is empty'
   const known = new Map(history.segments.map((segment) => [segment.id, segment]))
-  const reached: (StreamSegment & { readonly offset: number })[] = []
+  const reached: ReachedSegment[] = []
   const ahead: StreamSegment[] = []
   for (const [id, offset] of cut) {
     const segment = known.get(id) ?? findPastSegment(history, id)
@@ -80,8 +82,10 @@ export function segmentsBetween(
   const epochs = { first: epochsOf(from).first, last: epochsOf(to).last }
   const candidates = [...segmentsBetweenEpochs(history, epochs)].toSorted(byKey)
   const outside = new Set<bigint>()
+  const divided = new Set(from.map(({ id }) => id))
   eachOverlap(candidates, from, (segment, piece) => {
-    if (segment.id < piece.id) outside.add(segment.id)
+    // Amid a merge a segment has a piece of its own beside that of one behind it.
+    if (segment.id < piece.id && !divided.has(segment.id)) outside.add(segment.id)
   })
   eachOverlap(candidates, to, (segment, piece) => {
     if (segment.id > piece.id) outside.add(segment.id)
@@ -114,23 +118,53 @@ function showId(id: bigint): string {
   return `${id & 0xffff_ffffn}.#epoch.${id >> 32n}`
 }
 
-function assemble(
-  reached: readonly (StreamSegment & { readonly offset: number })[],
-  ahead: readonly StreamSegment[],
-): Frontier | string {
+function assemble(reached: readonly ReachedSegment[], ahead: readonly StreamSegment[]): Frontier | string {
+  const own = ownPieces(reached)
+  if (typeof own === 'string') return own
   const pieces: FrontierPiece[] = []
   let covered = 0
-  for (const segment of [...reached, undefined]) {
-    const low = segment?.low ?? 1
-    if (low < covered) return `Two segments of the cut share the keys from ${low} to ${covered}`
-    const gap = fillGap({ low: covered, high: low }, ahead)
+  for (const piece of [...own, undefined]) {
+    const gap = fillGap({ low: covered, high: piece?.low ?? 1 }, ahead)
     if (typeof gap === 'string') return gap
     pieces.push(...gap)
-    if (segment === undefined) break
-    pieces.push({ id: segment.id, offset: segment.offset, low, high: segment.high })
-    covered = segment.high
+    if (piece === undefined) break
+    pieces.push(piece)
+    covered = piece.high
   }
   return pieces
+}
+
+/**
+ * Sorted by key, without overlaps. A segment that stands in a cut beside one that takes over some of its keys was read to its end:
+ * amid a merge, what takes over the rest of them still waits for other segments. It has those other keys only.
+ */
+function ownPieces(reached: readonly ReachedSegment[]): readonly FrontierPiece[] | string {
+  const later = new Map<bigint, KeyRange[]>()
+  eachOverlap(reached, reached, (one, other) => {
+    if (one.id >= other.id) return
+    const taken = later.get(one.id)
+    if (taken === undefined) later.set(one.id, [other])
+    else taken.push(other)
+  })
+  const pieces: FrontierPiece[] = []
+  for (const { id, offset, low, high } of reached) {
+    const rest = without({ low, high }, later.get(id) ?? [])
+    if (rest.length === 0) return `Segments of the cut share the keys from ${low} to ${high}`
+    for (const range of rest) pieces.push({ id, offset, ...range })
+  }
+  return pieces.toSorted(byKey)
+}
+
+/** What is left of a range without others. */
+function without({ low, high }: KeyRange, others: readonly KeyRange[]): readonly KeyRange[] {
+  const rest: KeyRange[] = []
+  let from = low
+  for (const other of others.toSorted(byKey)) {
+    if (other.low > from) rest.push({ low: from, high: other.low })
+    from = Math.max(from, other.high)
+  }
+  if (from < high) rest.push({ low: from, high })
+  return rest
 }
 
 /** Pieces for a range in which the cut has reached no segment: the earliest of those ahead holds each key. */
