@@ -15,6 +15,10 @@ export async function withClientNotes<T>(terminal: Terminal, run: () => Promise<
       const gone = showCount(diagnostic.to - diagnostic.from, 'byte')
       terminal.note(`Truncated before they were read: ${gone} of events in ${diagnostic.segment}`)
     }
+    if (diagnostic.kind === 'reader-silent')
+      terminal.note(
+        `The reader ${diagnostic.reader} of ${diagnostic.group} has shown no life for 30 s and is taken for dead`,
+      )
     if (diagnostic.kind !== 'connection-lost' || performance.now() - lostMs < QUIET_MS) return
     lostMs = performance.now()
     terminal.note(`The connection to ${diagnostic.address} broke; going on when the server is back`)

@@ -625,6 +625,28 @@ test('a failed sync acknowledges nothing, answers nothing, and ends the connecti
   await next.closed
 })
 
+test('writers of segments that are gone are forgotten after a while, and late appends are answered before', async (t) => {
+  const { connect, broken } = await serve(t)
+  const client = await connect()
+  const writerOf = (index: number): string => `writer-${index}`.padEnd(16, '-')
+  const useUp = async (from: number, to: number): Promise<void> => {
+    for (let index = from; index < to; index++) {
+      await createSegment(client)
+      await setUp(client, segment, writerOf(index))
+      const request = { requestId: requestId(), segment, delegationToken }
+      await client.call({ kind: 'delete-segment', ...request }, 'segment-deleted')
+    }
+  }
+  await useUp(0, 1000)
+  client.send(blockEnd('late', 1, { writerId: writerOf(0) }))
+  strictEqual((await client.receive('no-such-segment')).segment, segment)
+  await useUp(1000, 3200)
+  strictEqual(broken.length, 0)
+  client.send(blockEnd('very late', 1, { writerId: writerOf(1) }))
+  await client.closed
+  ok(broken.some((reason) => reason.includes('not set up on this connection')))
+})
+
 test('on a full disk appends are refused with a word for it, and everything else goes on', async (t) => {
   const { log, connect } = await serve(t)
   const client = await connect()

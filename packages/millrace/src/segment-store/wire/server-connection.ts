@@ -34,6 +34,8 @@ const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024
 /** A reply when others hold much of the memory for replies. */
 const READ_BYTES_SHORT = 64 * 1024
 const HELLO_MS_MAX = 30_000
+/** Of writers, before those of segments that are gone are looked for. */
+const SESSIONS_MAX_FIRST = 1024
 
 /** What the connections of a server share. */
 export interface ConnectionGroup {
@@ -52,6 +54,8 @@ export class ServerConnection implements SessionOwner, RequestPort {
   readonly #connection: Connection
   readonly #frames = new FrameReader({ beforeHello: true })
   readonly #sessions = new Map<string, WriterSession>()
+  /** Beyond so many, those of segments that are gone are looked for: each transaction leaves some. */
+  #sessionsMax = SESSIONS_MAX_FIRST
   readonly #transients = new Set<string>()
   readonly #reads = new Set<PendingRead>()
   /** The append block whose end has not come. */
@@ -236,6 +240,7 @@ export class ServerConnection implements SessionOwner, RequestPort {
     const lastEventNumber = segment.attributes.get(writerId) ?? LONG_MIN
     const session = new WriterSession(this, { writerId, segment, container, lastEventNumber })
     this.#sessions.set(writerId, session)
+    if (this.#sessions.size > this.#sessionsMax) this.#forgetSessions()
     const key = writerKey(session)
     this.#group.writers.get(key)?.end()
     this.#group.writers.set(key, session)
@@ -272,6 +277,23 @@ export class ServerConnection implements SessionOwner, RequestPort {
       data: append.data,
       length,
     })
+  }
+
+  /** An append that comes late is still told what has become of its segment, unless it comes very late. */
+  #forgetSessions(): void {
+    for (const session of this.#sessions.values()) if (session.outdated()) this.#forget(session)
+    this.#sessionsMax = Math.max(SESSIONS_MAX_FIRST, 2 * this.#sessions.size)
+  }
+
+  #forget(session: WriterSession): void {
+    session.end()
+    this.#sessions.delete(session.writerId)
+    this.#leaveGroup(session)
+  }
+
+  #leaveGroup(session: WriterSession): void {
+    const key = writerKey(session)
+    if (this.#group.writers.get(key) === session) this.#group.writers.delete(key)
   }
 
   #unknownWriter(): void {
@@ -397,8 +419,7 @@ export class ServerConnection implements SessionOwner, RequestPort {
     this.#onDrain()
     for (const session of this.#sessions.values()) {
       session.end()
-      const key = writerKey(session)
-      if (this.#group.writers.get(key) === session) this.#group.writers.delete(key)
+      this.#leaveGroup(session)
     }
     for (const name of this.#transients) this.#dropTransient(name)
     this.#group.onClosed(this, error ?? this.#reason)

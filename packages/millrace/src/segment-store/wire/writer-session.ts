@@ -45,6 +45,8 @@ export class WriterSession {
   #durableOffset = 0
   #requestId = ''
   #soon = false
+  /** Its segment was gone when that was asked for last. */
+  #gone = false
 
   constructor(
     owner: SessionOwner,
@@ -61,6 +63,13 @@ export class WriterSession {
   /** The writer was set up again, here or elsewhere: what still comes by this session is too late. */
   end(): void {
     this.#failed = true
+  }
+
+  /** Whether its segment is gone, and was so when this was asked before. */
+  outdated(): boolean {
+    const wasGone = this.#gone
+    this.#gone = this.segment.gone
+    return wasGone
   }
 
   append(append: SessionAppend): void {
