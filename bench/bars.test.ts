@@ -69,3 +69,28 @@ test('neither wrong answers nor a rate that was not reached count', () => {
   deepEqual(judge([run({ ...slow, eventsPerSecond: 40_000, endToEndMs: latencies(1) })]), [])
   equal(judge([run({ ...slow, eventsPerSecond: 50_000, endToEndMs: latencies(1) })])[0]?.holds, true)
 })
+
+test('commits of the Java client are compared with its own with the peer, and waited for not too long', () => {
+  const java = { workload: 'P10', client: 'java', pair: 0 } as const
+  const records = [
+    run({ ...java, target: 'millrace', eventsPerSecond: 12_000 }),
+    run({ ...java, target: 'pravega', eventsPerSecond: 1000 }),
+    run({ ...java, workload: 'P10x10', target: 'millrace', ackMs: latencies(51) }),
+  ]
+  deepEqual(
+    judge(records).map(({ value, holds }) => [value, holds]),
+    [
+      [12, true],
+      [51, false],
+    ],
+  )
+})
+
+test('of a figure the one value decides', () => {
+  const merged = 'merged into one segment after the load'
+  const figure = (value: number) =>
+    ({ record: 'figure', part: 'P11', name: merged, unit: 's', value }) as const
+  equal(judge([figure(60)])[0]?.holds, true)
+  equal(judge([figure(91)])[0]?.holds, false)
+  deepEqual(judge([]), [])
+})

@@ -82,7 +82,32 @@ const WORKLOAD_BARS: readonly Bar[] = [
     value: (pair) => pair.run('P4', 'millrace', 'ts')?.megabytesPerSecond,
   },
   peakBar('P4'),
+  {
+    part: 'P10',
+    name: "Java client, commits one after the other to Pravega's",
+    unit: '',
+    bar: 10,
+    better: 'more',
+    value: (pair) =>
+      ratio(
+        pair.run('P10', 'millrace', 'java')?.eventsPerSecond,
+        pair.run('P10', 'pravega', 'java')?.eventsPerSecond,
+      ),
+  },
+  commitBar('java', 'Java client'),
+  commitBar('ts', 'our client'),
 ]
+
+function commitBar(client: ClientName, name: string): Bar {
+  return {
+    part: 'P10',
+    name: `${name}, 10 at a time, commit p99`,
+    unit: 'ms',
+    bar: 50,
+    better: 'less',
+    value: (pair) => pair.run('P10x10', 'millrace', client)?.ackMs.p99,
+  }
+}
 
 /** Against the peer, unless the client itself cannot go that fast on this machine. */
 function peakBar(workload: 'P2' | 'P4'): Bar {
@@ -113,6 +138,12 @@ function atFullRate(run: RunRecord | undefined): RunRecord | undefined {
 
 /** Of figures, by part and name: at most so much. */
 const FIGURE_BARS: readonly { readonly part: Part; readonly name: string; readonly bar: number }[] = [
+  { part: 'P11', name: 'split after the load crossed a multiple of the target, the latest', bar: 10 },
+  { part: 'P11', name: 'written to read p99', bar: 100 },
+  { part: 'P11', name: 'written to read p99 in the worst 5 s', bar: 100 },
+  { part: 'P11', name: 'merged into one segment after the load', bar: 90 },
+  { part: 'transactions', name: 'resident with 5,000 open above none', bar: 100 },
+  { part: 'transactions', name: 'of 5,000 that ended wrong after a restart', bar: 0 },
   { part: 'start', name: 'ready on an empty directory, from sources', bar: 600 },
   { part: 'open', name: 'open() to the first value read, from sources', bar: 60 },
   { part: 'open', name: 'open() to the first value read, packed', bar: 60 },

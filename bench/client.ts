@@ -20,7 +20,10 @@ export interface ClientResult {
   readonly seconds: number
   readonly eventsPerSecond: number
   readonly megabytesPerSecond: number
-  /** From the moment an event was due, or handed over where none is due, until it was known to be durable. */
+  /**
+   * From the moment an event was due, or handed over where none is due, until it was known to be durable. Of transactions: from
+   * the moment when one is to be committed, with its last events on their way, until they can be read.
+   */
   readonly ackMs: Latencies
   /** From the moment an event was due until a reader had it. */
   readonly endToEndMs?: Latencies | undefined
@@ -214,6 +217,42 @@ async function runPaced(
   return { events, seconds, ack, acknowledged: [source.made] }
 }
 
+/** As many transactions at a time as there are writers. */
+async function runTransactions(stream: Stream<Buffer>, spec: RunSpec, phases: Phases): Promise<Outcome> {
+  const { transactionEvents = 1 } = spec
+  const commit = new Histogram()
+  const sources = Array.from(
+    { length: spec.writers },
+    (_, writer) => new EventSource({ eventBytes: spec.eventBytes, writer }),
+  )
+  let beganMs = 0
+  await Promise.all(
+    sources.map(async (source) => {
+      for (let now = performance.now(); now < phases.endMs; now = performance.now()) {
+        const counts = phases.measuring(now)
+        if (counts && beganMs === 0) beganMs = now
+        const tookMs = await runTransaction(stream, source, transactionEvents)
+        if (counts) commit.record(tookMs * 1000)
+      }
+    }),
+  )
+  const seconds = (performance.now() - beganMs) / 1000
+  await phases.end()
+  const acknowledged = sources.map(({ made }) => made)
+  return { events: commit.count * transactionEvents, seconds, ack: commit, acknowledged }
+}
+
+/** Resolves with what the commit took. */
+async function runTransaction(stream: Stream<Buffer>, source: EventSource, events: number): Promise<number> {
+  const transaction = await stream.transaction()
+  const values = Array.from({ length: events }, () => source.next(0))
+  // As Java's does it: handed over, not waited for, until the commit waits for all of them.
+  const written = transaction.writeAll(values)
+  const before = performance.now()
+  await Promise.all([written, transaction.commit()])
+  return performance.now() - before
+}
+
 async function noteFlush(writer: Writer<Buffer>, dueMs: number, ack: Histogram): Promise<void> {
   await writer.flush()
   ack.record((performance.now() - dueMs) * 1000)
@@ -278,14 +317,19 @@ async function run(spec: RunSpec, profile: string | undefined): Promise<ClientRe
 function runLoad(stream: Stream<Buffer>, spec: RunSpec, phases: Phases): Promise<Outcome> {
   if (spec.load === 'single') return runSingle(stream, spec, phases)
   if (spec.load === 'max') return runMax(stream, spec, phases)
+  if (spec.load === 'transactions') return runTransactions(stream, spec, phases)
   return runPaced(stream, spec, phases, { perSecond: spec.load })
 }
 
-if (import.meta.main) {
-  // As the server does, and as any program may that makes much garbage in a small heap (bin/millrace.js says why).
+/** As the server does, and as any program may that makes much garbage in a small heap (bin/millrace.js says why). */
+export function tuneCollector(): void {
   setFlagsFromString('--heap-growing-percent=300')
   setFlagsFromString('--incremental-marking-soft-trigger=50')
   setFlagsFromString('--incremental-marking-hard-trigger=90')
+}
+
+if (import.meta.main) {
+  tuneCollector()
   const args = readArguments(process.argv.slice(2))
   say({ event: 'result', ...(await run(readRunSpec(args), args.get('profile'))) })
 }

@@ -1,8 +1,22 @@
 /** What `npm run bench -- ...` was asked for. */
 import { parseArgs } from 'node:util'
 
-export type Part = 'P1' | 'P2' | 'P3' | 'P4' | 'P12' | 'start' | 'open' | 'idle' | 'memory' | 'crash'
-const PARTS: readonly Part[] = ['P1', 'P2', 'P3', 'P4', 'P12', 'start', 'open', 'idle', 'memory', 'crash']
+const PARTS = [
+  'P1',
+  'P2',
+  'P3',
+  'P4',
+  'P10',
+  'P11',
+  'P12',
+  'transactions',
+  'start',
+  'open',
+  'idle',
+  'memory',
+  'crash',
+] as const
+export type Part = (typeof PARTS)[number]
 
 export type TargetName = 'millrace' | 'pravega' | 'sink'
 const TARGETS: readonly TargetName[] = ['millrace', 'pravega', 'sink']

@@ -134,7 +134,7 @@ function describe(record: ResultRecord): string {
     case 'run':
       return describeRun(record)
     case 'figure':
-      return `${record.part.padEnd(6)}${record.name}: ${show(record.value, record.unit)}`
+      return `${record.part.padEnd(6)} ${record.name}: ${show(record.value, record.unit)}`
     case 'failure':
       return `FAIL  ${record.what}: ${record.message}`
     case 'bar':
@@ -144,9 +144,9 @@ function describe(record: ResultRecord): string {
 
 function describeRun(run: RunRecord): string {
   const parts = [
-    `${run.workload}  ${run.client.padEnd(4)} ${run.target.padEnd(8)}`,
+    `${run.workload.padEnd(6)}  ${run.client.padEnd(4)} ${run.target.padEnd(8)}`,
     `${run.eventsPerSecond.toFixed(0).padStart(8)}/s ${run.megabytesPerSecond.toFixed(1).padStart(6)} MB/s`,
-    `ack p50 ${ms(run.ackMs.p50)} p99 ${ms(run.ackMs.p99)}`,
+    `${describeTransactions(run)} p50 ${ms(run.ackMs.p50)} p99 ${ms(run.ackMs.p99)}`,
     ...(run.endToEndMs === undefined
       ? []
       : [`read p50 ${ms(run.endToEndMs.p50)} p99 ${ms(run.endToEndMs.p99)}`]),
@@ -154,6 +154,12 @@ function describeRun(run: RunRecord): string {
     ...(run.problem === undefined ? [] : [`WRONG: ${run.problem}`]),
   ]
   return parts.join('  ')
+}
+
+function describeTransactions({ eventsPerSecond, parameters: { transactionEvents } }: RunRecord): string {
+  return transactionEvents === undefined
+    ? 'ack'
+    : `${show(eventsPerSecond / transactionEvents, '')} commits/s`
 }
 
 function ms(value: number): string {

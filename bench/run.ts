@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { measureCrash } from './crash.ts'
 import { endOnSignals } from './child.ts'
 import { CACHE } from './directories.ts'
+import { measureElasticity } from './elastic.ts'
 import { measureIdle } from './idle.ts'
 import { describeCommit, describeMachine, freeGigabytes, hasProcFs, loadNow } from './machine.ts'
 import { measureMemory } from './memory.ts'
@@ -13,7 +14,8 @@ import { judge } from './bars.ts'
 import { Results } from './results.ts'
 import { runWorkloads } from './runs.ts'
 import { measureStart } from './start.ts'
-import { WORKLOADS, type WorkloadName } from './workload.ts'
+import { measureTransactions } from './transactions.ts'
+import { WORKLOADS_OF } from './workload.ts'
 
 /** A run at full speed keeps all it writes until it ends. */
 const GIGABYTES = 25
@@ -39,10 +41,12 @@ async function main(args: readonly string[]): Promise<number> {
   endOnSignals()
   const began = performance.now()
   const results = begin(options)
-  const workloads = options.parts.filter((part): part is WorkloadName => part in WORKLOADS)
+  const workloads = options.parts.flatMap((part) => WORKLOADS_OF[part] ?? [])
   if (workloads.length > 0) await runWorkloads(results, workloads, options)
   const others: Readonly<Partial<Record<Part, () => Promise<void>>>> = {
+    P11: () => measureElasticity(results),
     P12: () => measureRestart(results, options),
+    transactions: () => measureTransactions(results),
     crash: () => measureCrash(results),
     start: () => measureStart(results),
     open: () => measureOpening(results),

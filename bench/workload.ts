@@ -1,7 +1,8 @@
 /** What a client is told to do, as arguments that programs in both languages read. */
 import { EVENT_BYTES_MIN } from './events.ts'
+import type { Part } from './options.ts'
 
-export type WorkloadName = 'P1' | 'P2' | 'P3' | 'P4'
+export type WorkloadName = 'P1' | 'P2' | 'P3' | 'P4' | 'P10' | 'P10x10'
 
 export interface Workload {
   readonly eventBytes: number
@@ -9,9 +10,12 @@ export interface Workload {
   readonly writers: number
   /**
    * `single`: the next event leaves when the last one is acknowledged. `max`: as many as are taken. A number: so many
-   * a second, each due at its own moment whether or not the earlier ones are through.
+   * a second, each due at its own moment whether or not the earlier ones are through. `transactions`: each writer has one
+   * open, and begins the next when the events of the last one can be read.
    */
-  readonly load: 'single' | 'max' | number
+  readonly load: 'single' | 'max' | 'transactions' | number
+  /** Events in each of them. */
+  readonly transactionEvents?: number | undefined
   /** A reader at the tail takes the time from the moment an event was due until it is read. */
   readonly reader: boolean
 }
@@ -25,6 +29,28 @@ export const WORKLOADS: { readonly [N in WorkloadName]: Readonly<Record<'ts' | '
     java: { eventBytes: 1024, segments: 16, writers: 1, load: 10_000, reader: true },
   },
   P4: both({ eventBytes: 1024, segments: 16, writers: 4, load: 'max', reader: false }),
+  P10: both(transactions({ writers: 1 })),
+  P10x10: both(transactions({ writers: 10 })),
+}
+
+/** The workloads of a part, in the order in which they run. */
+export const WORKLOADS_OF: Readonly<Partial<Record<Part, readonly WorkloadName[]>>> = {
+  P1: ['P1'],
+  P2: ['P2'],
+  P3: ['P3'],
+  P4: ['P4'],
+  P10: ['P10', 'P10x10'],
+}
+
+function transactions({ writers }: { writers: number }): Workload {
+  return {
+    eventBytes: 1024,
+    segments: 4,
+    writers,
+    load: 'transactions',
+    transactionEvents: 100,
+    reader: false,
+  }
 }
 
 function both(workload: Workload): Readonly<Record<'ts' | 'java', Workload>> {
@@ -69,6 +95,7 @@ export function readRunSpec(args: ReadonlyMap<string, string>): RunSpec {
     return value
   }
   const load = text('load')
+  const isNamed = load === 'single' || load === 'max' || load === 'transactions'
   return {
     uri: text('uri'),
     scope: text('scope'),
@@ -76,7 +103,8 @@ export function readRunSpec(args: ReadonlyMap<string, string>): RunSpec {
     eventBytes: number('eventBytes', EVENT_BYTES_MIN),
     segments: number('segments', 1),
     writers: number('writers', 1),
-    load: load === 'single' || load === 'max' ? load : number('load', 1),
+    load: isNamed ? load : number('load', 1),
+    ...(load === 'transactions' ? { transactionEvents: number('transactionEvents', 1) } : {}),
     reader: text('reader') === 'true',
     warmupMs: number('warmupMs', 0),
     measureMs: number('measureMs', 1),

@@ -1,28 +1,30 @@
 /**
- * `acked.ts URI SCOPE STREAM LOG SEED`: what Acked.java is, with our client. Writers and a reader go on while the server is killed
- * under them, until their input ends. What was acknowledged, sent and read is written to LOG, LOG.sent and LOG.read.
+ * `acked.ts URI SCOPE STREAM LOG SEED plain|elastic`: what Acked.java is, with our client. Writers and a reader go on while the
+ * server is killed under them, until their input ends. What was acknowledged, sent and read is written to LOG, LOG.sent and LOG.read.
+ * An elastic one also scales the stream now and then, and writes transactions, which it lists in LOG.transactions.
  */
 import { createWriteStream } from 'node:fs'
 import { finished } from 'node:stream/promises'
-import { connect, type Stream } from 'millrace'
-import { decodeNumbered, encodeNumbered, keyName, type NumberedEvent } from './numbered.ts'
+import { connect } from 'millrace'
+import { writeTransactions } from './acked-transactions.ts'
+import { type NumberedEvent, type SizedEvent, sizedStream } from './numbered.ts'
 import { seededRandom } from './random.ts'
-
-interface Sized extends NumberedEvent {
-  readonly bytes: number
-}
 
 /** Those of the Java program are below. */
 const WRITER_FIRST = 100
 const WRITERS = 4
 const KEYS = 16
-const SEGMENTS = 4
+const TRANSACTION_WRITERS = [150, 151]
+const SEGMENTS_MIN = 2
+const SEGMENTS_MAX = 8
+const SCALE_PAUSE_MS_MIN = 1000
+const SCALE_PAUSE_MS_MAX = 5000
 const UNDER_WAY_MAX = 256
 const EVENTS_PER_PAUSE = 8
 const PAUSE_MS = 4
 const TELL_MS = 20
 
-const [uri = '', scope = '', streamName = '', logPath = '', seed = ''] = process.argv.slice(2)
+const [uri = '', scope = '', streamName = '', logPath = '', seed = '', manner = ''] = process.argv.slice(2)
 const logs = {
   acked: createWriteStream(logPath),
   sent: createWriteStream(`${logPath}.sent`),
@@ -35,17 +37,12 @@ const stopping = new AbortController()
 process.stdin.resume().once('end', () => stopping.abort())
 
 const store = await connect(uri)
-const stream: Stream<Sized> = store.stream<Sized>(`${scope}/${streamName}`, {
-  key: ({ key }) => keyName(key),
-  create: { scaling: { segments: SEGMENTS } },
-  codec: {
-    encode: (event) => encodeNumbered(event, event.bytes),
-    decode: (bytes) => ({ ...decodeNumbered(bytes), bytes: bytes.length }),
-  },
-})
+const stream = sizedStream(store, `${scope}/${streamName}`)
 const telling = setInterval(tell, TELL_MS)
 const reading = read()
-await Promise.all(Array.from({ length: WRITERS }, (_, index) => write(WRITER_FIRST + index)))
+const writing = Array.from({ length: WRITERS }, (_, index) => write(WRITER_FIRST + index))
+if (manner === 'elastic') writing.push(transact(), scale())
+await Promise.all(writing)
 await reading
 clearInterval(telling)
 tell()
@@ -65,12 +62,12 @@ async function write(writer: number): Promise<void> {
       const writing = send({ writer, key, sequence, bytes }).finally(() => underWay.delete(writing))
       underWay.add(writing)
     }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    await pause(PAUSE_MS)
   }
   await Promise.all(underWay)
 }
 
-async function send(event: Sized): Promise<void> {
+async function send(event: SizedEvent): Promise<void> {
   note(logs.sent, event)
   try {
     await stream.write(event)
@@ -83,6 +80,38 @@ async function send(event: Sized): Promise<void> {
   }
 }
 
+function transact(): Promise<void> {
+  return writeTransactions({
+    uri,
+    stream: `${scope}/${streamName}`,
+    log: `${logPath}.transactions`,
+    seed: Number(seed),
+    writers: TRANSACTION_WRITERS,
+    stopping: stopping.signal,
+  })
+}
+
+/** Others scale as well, so a request may come too late, and it may be cut off at any point. */
+async function scale(): Promise<void> {
+  const random = seededRandom(Number(seed))
+  const { signal } = stopping
+  while (!signal.aborted) {
+    await pause(SCALE_PAUSE_MS_MIN + random() * (SCALE_PAUSE_MS_MAX - SCALE_PAUSE_MS_MIN))
+    const to = SEGMENTS_MIN + Math.floor(random() * (SEGMENTS_MAX - SEGMENTS_MIN + 1))
+    try {
+      await stream.scale(to, { signal })
+    } catch (error) {
+      if (!signal.aborted) console.log(`a scale to ${to} was not done: ${(error as Error).message}`)
+    }
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
+}
+
 async function read(): Promise<void> {
   const { signal } = stopping
   while (!signal.aborted) {
@@ -92,7 +121,7 @@ async function read(): Promise<void> {
     } catch (error) {
       if (signal.aborted) return
       console.log(`the reader begins anew after ${(error as Error).message}`)
-      await new Promise((resolve) => setTimeout(resolve, 1000))
+      await pause(1000)
     }
   }
 }

@@ -1,5 +1,6 @@
 /** A program that this one starts. None outlives it. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
 export interface ChildOptions {
@@ -58,6 +59,12 @@ export class Child {
         resolve(status ?? signal ?? 127)
       })
     })
+  }
+
+  /** What it has in memory, by Linux. */
+  get residentBytes(): number {
+    const status = readFileSync(`/proc/${this.#process.pid}/status`, 'utf8')
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
   }
 
   /** What it said last. */

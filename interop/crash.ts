@@ -1,7 +1,8 @@
 /**
  * `npm run crash -- [--cycles N] [--seed S] [--power] [--sync-does-nothing] [--keep]`: a server is killed again and again while
- * writers and a reader work on it, and comes back at once where it was. In the end all that was acknowledged must be there, once
- * and in order. With `--power` a kill also loses what was not synced. `--sync-does-nothing` plants a bug, and the run passes when
+ * writers and readers work on it, in and out of transactions, and the stream scales, and comes back at once where it was. In the end
+ * all that was acknowledged must be there, once and in order, and of a transaction all or nothing, as it was told. With `--power` a
+ * kill also loses what was not synced. `--sync-does-nothing` plants a bug, under writers and a reader alone, and the run passes when
  * the check names the events that it has lost.
  */
 import { join } from 'node:path'
@@ -42,6 +43,9 @@ const CHECK_MS_MAX = 300_000
 /** The check has named events that are missing, doubled, out of order or of nobody. */
 class Faults extends Error {}
 
+/** How long after the start of a server, by the name of the load, in ms. */
+type FirstAcks = ReadonlyMap<string, number>
+
 interface Site {
   readonly data: string
   readonly controllerPort: number
@@ -67,11 +71,26 @@ async function run(directory: string): Promise<undefined> {
   let server = startServer(site, 0)
   try {
     const controller = await server.ready
-    const loads = startLoads({ controller, scope: SCOPE, stream: STREAM, directory, seed: SEED })
+    const loads = startLoads({
+      controller,
+      scope: SCOPE,
+      stream: STREAM,
+      directory,
+      seed: SEED,
+      elastic: !BUG,
+    })
     await untilAcked(loads)
+    const firstAcks: FirstAcks[] = []
     for (let cycle = 1; cycle <= CYCLES; cycle++) {
-      server = await killAndRestart(site, { server, loads, random, cycle })
+      const next = await killAndRestart(site, { server, loads, random, cycle })
+      server = next.server
+      firstAcks.push(next.firstAcks)
     }
+    for (const { name } of loads)
+      tellFirstAcks(
+        name,
+        firstAcks.map((acks) => acks.get(name)!),
+      )
     await Promise.all(loads.map((load) => within(LAST_ACKS_MS_MAX, `${load.name} ends`, load.finish())))
     await check(
       controller,
@@ -100,7 +119,7 @@ function startServer(site: Site, cycle: number): ServerProcess {
 async function killAndRestart(
   site: Site,
   parts: { server: ServerProcess; loads: readonly Load[]; random: () => number; cycle: number },
-): Promise<ServerProcess> {
+): Promise<{ readonly server: ServerProcess; readonly firstAcks: FirstAcks }> {
   const { loads, random, cycle } = parts
   const loadMs = LOAD_MS_MIN + random() * (LOAD_MS_MAX - LOAD_MS_MIN)
   await sleep(loadMs)
@@ -121,19 +140,32 @@ async function killAndRestart(
   const restartedAt = performance.now()
   await server.ready
   const readyMs = performance.now() - restartedAt
-  await untilAcked(loads)
-  const ackedMs = performance.now() - restartedAt
+  const firstAcks = await untilAcked(loads, restartedAt)
+  const ackedMs = loads.map(({ name }) => `${name} after ${firstAcks.get(name)!.toFixed(0)} ms`).join(', ')
   const acked = loads.reduce((sum, load) => sum + load.acked, 0)
   console.log(
     `cycle ${cycle}: killed after ${loadMs.toFixed(0)} ms of load${killedAtStart}; ready in ${readyMs.toFixed(0)} ms, ` +
-      `acknowledging in ${ackedMs.toFixed(0)} ms; ${acked} events`,
+      `acknowledging to ${ackedMs}; ${acked} events`,
   )
-  return server
+  return { server, firstAcks }
 }
 
-async function untilAcked(loads: readonly Load[]): Promise<void> {
-  await Promise.all(
-    loads.map((load) => within(FIRST_ACK_MS_MAX, `${load.name} has an event acknowledged`, load.nextAck())),
+/** Answers after how long, by the name of the load. */
+async function untilAcked(loads: readonly Load[], since = performance.now()): Promise<FirstAcks> {
+  const acks = loads.map(async (load) => {
+    await within(FIRST_ACK_MS_MAX, `${load.name} has an event acknowledged`, load.nextAck())
+    return [load.name, performance.now() - since] as const
+  })
+  return new Map(await Promise.all(acks))
+}
+
+function tellFirstAcks(name: string, ms: readonly number[]): void {
+  if (ms.length === 0) return
+  const sorted = ms.toSorted((a, b) => a - b)
+  const median = sorted[Math.floor(sorted.length / 2)]!
+  const worst = sorted.at(-1)!
+  console.log(
+    `first acknowledgement after a restart, ${name}: median ${median.toFixed(0)} ms, worst ${worst.toFixed(0)} ms`,
   )
 }
 

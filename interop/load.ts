@@ -21,6 +21,8 @@ export interface LoadOptions {
   readonly stream: string
   readonly directory: string
   readonly seed: number
+  /** Whether they also scale the stream, and write transactions. */
+  readonly elastic: boolean
 }
 
 /** One of each language. */
@@ -36,8 +38,8 @@ export function startLoads(options: LoadOptions): Load[] {
   return [java, typescript]
 }
 
-function argumentsOf({ controller, scope, stream, seed }: LoadOptions, log: string): string[] {
-  return [controller, scope, stream, log, `${seed}`]
+function argumentsOf({ controller, scope, stream, seed, elastic }: LoadOptions, log: string): string[] {
+  return [controller, scope, stream, log, `${seed}`, elastic ? 'elastic' : 'plain']
 }
 
 class ProgramLoad implements Load {

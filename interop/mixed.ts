@@ -15,18 +15,22 @@ export const mixedCases: readonly Case[] = [
   },
   { name: 'mixed: what TypeScript readers record by themselves does not disturb Java', run: recorded },
   { name: 'mixed: Java goes on where a killed TypeScript reader had recorded', run: killed },
+  {
+    name: 'mixed: a killed TypeScript reader is noticed by another one, and Java gets its share',
+    run: silent,
+  },
   { name: 'mixed: checkpoints and resets, made in either language, reach all readers', run: checkpoints },
   { name: 'mixed: a Java reader that is gone blocks nothing but its segments', run: abandoned },
 ]
 
-const SCOPE = 'mixed'
-const STREAM = 'orders'
+export const SCOPE = 'mixed'
+export const STREAM = 'orders'
 const GROUP = 'billing'
 const SEGMENTS = 8
 const KEYS = 50
 const PATIENCE_MS = 90_000
 
-interface Order {
+export interface Order {
   readonly key: number
   readonly sequence: number
 }
@@ -51,7 +55,7 @@ export function openOrders(store: Store): Stream<Order> {
   return store.stream<Order>(`${SCOPE}/${STREAM}`, { key: ({ key }) => `key-${key}`, codec, create })
 }
 
-interface Scene {
+export interface Scene {
   readonly uri: string
   readonly store: Store
   readonly orders: Stream<Order>
@@ -60,7 +64,7 @@ interface Scene {
   readonly ledger: Ledger
 }
 
-async function scene(play: (scene: Scene) => Promise<void>): Promise<void> {
+export async function scene(play: (scene: Scene) => Promise<void>): Promise<void> {
   await withDirectory(async (data) => {
     const server = new ServerProcess({ data })
     const uri = await server.ready
@@ -82,7 +86,7 @@ async function scene(play: (scene: Scene) => Promise<void>): Promise<void> {
 }
 
 /** Events by name, and how often they came. */
-class Ledger {
+export class Ledger {
   readonly counts: Map<string, number> = new Map()
   readonly #last = new Map<string, number>()
   #onEvent: () => void = () => undefined
@@ -117,7 +121,7 @@ class Ledger {
   }
 }
 
-class GroupPeer {
+export class GroupPeer {
   readonly #child: Child
   readonly #answers: { resolve: (answer: string) => void; reject: (error: Error) => void }[] = []
 
@@ -151,12 +155,12 @@ class GroupPeer {
   }
 }
 
-interface Reading {
+export interface Reading {
   readonly over: Promise<void>
   close(): Promise<void>
 }
 
-function read(reader: Reader<Order>, name: string, ledger: Ledger): Reading {
+export function read(reader: Reader<Order>, name: string, ledger: Ledger): Reading {
   const over = (async () => {
     for await (const { value } of reader) ledger.add(name, value)
   })()
@@ -171,7 +175,7 @@ function read(reader: Reader<Order>, name: string, ledger: Ledger): Reading {
 }
 
 /** Event by event at some speed; `written` grows. */
-async function write(orders: Stream<Order>, from: number, count: number, pauseMs = 20): Promise<void> {
+export async function write(orders: Stream<Order>, from: number, count: number, pauseMs = 20): Promise<void> {
   for (let at = from; at < from + count; at += KEYS) {
     const sequence = at / KEYS
     await orders.writeAll(Array.from({ length: KEYS }, (_, key) => ({ key, sequence })))
@@ -179,13 +183,13 @@ async function write(orders: Stream<Order>, from: number, count: number, pauseMs
   }
 }
 
-function pause(delayMs: number): Promise<void> {
+export function pause(delayMs: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, delayMs)
   })
 }
 
-async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
   const started = performance.now()
   while (!(await holds())) {
     assert(performance.now() - started < PATIENCE_MS, what)
@@ -246,25 +250,30 @@ async function recorded(): Promise<void> {
   })
 }
 
-/** A reader in a process of its own, so that it can be killed. */
+/** In a process of its own, so that it can be killed. */
+function startReader(uri: string, id: string, ledger: Ledger): Child {
+  return new Child({
+    name: 'the reader',
+    command: process.execPath,
+    args: [join(import.meta.dirname, 'group-reader.ts'), uri, id],
+    onLine: (line) => {
+      const [key, sequence] = line.split(' ')
+      ledger.add(id, { key: Number(key), sequence: Number(sequence) })
+    },
+  })
+}
+
 async function killed(): Promise<void> {
   await scene(async ({ uri, orders, group, java, ledger }) => {
     await java.ask('create', '2000')
-    const child = new Child({
-      name: 'the reader',
-      command: process.execPath,
-      args: [join(import.meta.dirname, 'group-reader.ts'), uri, 'ts-1'],
-      onLine: (line) => {
-        const [key, sequence] = line.split(' ')
-        ledger.add('ts-1', { key: Number(key), sequence: Number(sequence) })
-      },
-    })
+    const child = startReader(uri, 'ts-1', ledger)
     const rounds = 100
     for (let round = 0; round < rounds; round++) await write(orders, round * KEYS, KEYS, 200)
     await ledger.until(rounds * KEYS)
     await child.kill()
     assert.deepEqual((await group.lag()).readers, ['ts-1'])
-    await java.ask('offline', 'ts-1')
+    // As Java knows it: ours carry a mark.
+    await java.ask('offline', await java.ask('readers'))
     await java.ask('open', 'java-1')
     await write(orders, rounds * KEYS, 1000)
     await ledger.until(rounds * KEYS + 1000)
@@ -272,6 +281,28 @@ async function killed(): Promise<void> {
     // Five seconds of a round each 0.2 s, and what the machine was late.
     assert(ledger.repeated.length <= 40 * KEYS, `${ledger.repeated.length} events come twice`)
     assert(ledger.repeated.every((name) => Number(name.split('/')[1]) >= rounds - 40))
+  })
+}
+
+/** Nobody says that it is gone. */
+async function silent(): Promise<void> {
+  await scene(async ({ uri, orders, group, java, ledger }) => {
+    await java.ask('create', '1000')
+    const child = startReader(uri, 'ts-1', ledger)
+    const reading = read(group.reader({ id: 'ts-2' }), 'ts-2', ledger)
+    await java.ask('open', 'java-1')
+    await eventually('the three have a share each', async () => {
+      const shares = await java.ask('shares')
+      return [...shares.matchAll(/=(\d)/g)].filter((match) => Number(match[1]) > 0).length === 3
+    })
+    await write(orders, 0, 1000)
+    await ledger.until(1000)
+    await child.kill()
+    await write(orders, 1000, 1000)
+    await ledger.until(2000)
+    await reading.close()
+    await java.ask('close', 'java-1')
+    assert.deepEqual(await group.lag(), { bytes: 0, readers: [] })
   })
 }
 

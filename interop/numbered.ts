@@ -1,10 +1,18 @@
 /** Events as Numbered.java knows them: they say who wrote them, under which key and in which order, and the rest follows from that. */
+import type { Store, Stream } from 'millrace'
+
 export interface NumberedEvent {
   readonly writer: number
   readonly key: number
   readonly sequence: number
 }
 
+export interface SizedEvent extends NumberedEvent {
+  readonly bytes: number
+}
+
+/** What there are at least. */
+const SEGMENTS = 2
 const HEADER_BYTES = 16
 
 export function encodeNumbered({ writer, key, sequence }: NumberedEvent, bytes: number): Buffer {
@@ -35,4 +43,15 @@ export function decodeNumbered(bytes: Uint8Array): NumberedEvent {
 
 export function keyName(key: number): string {
   return `key-${key}`
+}
+
+export function sizedStream(store: Store, name: string): Stream<SizedEvent> {
+  return store.stream<SizedEvent>(name, {
+    key: ({ key }) => keyName(key),
+    create: { scaling: { segments: SEGMENTS } },
+    codec: {
+      encode: (event) => encodeNumbered(event, event.bytes),
+      decode: (bytes) => ({ ...decodeNumbered(bytes), bytes: bytes.length }),
+    },
+  })
 }

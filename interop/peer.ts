@@ -1,5 +1,5 @@
-/** The Java client at the other end of a line: it is told commands and answers in lines, as Peer.java says. */
-import type { Child } from './child.ts'
+/** The Java client at the other end of a line: it is told commands and answers in lines, as Peer.java says, or another such program. */
+import { type Child, within } from './child.ts'
 import { startJava } from './java.ts'
 import type { NumberedEvent } from './numbered.ts'
 
@@ -9,12 +9,20 @@ interface Command {
   readonly reject: (error: Error) => void
 }
 
+export interface PeerProgram {
+  readonly main?: string
+  readonly args?: readonly string[]
+}
+
+/** More than any command takes: the client has calls that never end. */
+const ANSWER_MS_MAX = 180_000
+
 export class JavaPeer {
   readonly #child: Child
   readonly #commands: Command[] = []
 
-  constructor(controller: string) {
-    this.#child = startJava('Peer', [controller], { onLine: (line) => this.#onLine(line) })
+  constructor(controller: string, { main = 'Peer', args = [] }: PeerProgram = {}) {
+    this.#child = startJava(main, [controller, ...args], { onLine: (line) => this.#onLine(line) })
     void this.#child.ended.then((status) => {
       for (const { reject } of this.#commands.splice(0))
         reject(this.#child.failure(`ended with ${status} within a command`))
@@ -23,10 +31,11 @@ export class JavaPeer {
 
   /** Resolves with the lines of the answer before its `ok`. Commands run one after the other. */
   command(...words: readonly (string | number)[]): Promise<string[]> {
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<string[]>((resolve, reject) => {
       this.#commands.push({ lines: [], resolve, reject })
       this.#child.tell(words.join(' '))
     })
+    return within(ANSWER_MS_MAX, `Java answers to ${words.join(' ')}`, answer)
   }
 
   /** The same for those that answer with events. */

@@ -1,20 +1,30 @@
 /**
- * `npm run interop -- [--server URI | --pravega URI] [PATTERN...]`: Pravega's own Java client against Millrace, and programs in both
- * languages together. Runs what has one of the patterns in its name. With `--server` it uses one that runs already; with
- * `--pravega` one of Pravega's own, to see that the cases are right. Status 0 when all passed, 1 when not, 2 when they cannot run.
+ * `npm run interop -- [--server URI | --pravega URI] [--long] [PATTERN...]`: Pravega's own Java client against Millrace, and programs
+ * in both languages together. Runs what has one of the patterns in its name. With `--server` it uses one that runs already; with
+ * `--pravega` one of Pravega's own, to see that the cases are right. With `--long` loads are as large as our bars say, which then
+ * hold. Status 0 when all passed, 1 when not, 2 when they cannot run.
  */
 import { parseArgs } from 'node:util'
 import { type Case, cases } from './cases.ts'
 import { endOnSignals } from './child.ts'
+import { elasticCases } from './elastic.ts'
 import { needJava, startJava } from './java.ts'
+import { mixedElasticCases } from './mixed-elastic.ts'
 import { mixedCases } from './mixed.ts'
+import { openTransactionCases } from './open-transactions.ts'
 import { ServerProcess, withDirectory } from './server.ts'
 
 const NOTHING_CHOSEN = 3
+/** Each is a server and one or two Java programs. */
+const AT_ONCE = 3
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { server: { type: 'string' }, pravega: { type: 'string' } },
+  options: {
+    server: { type: 'string' },
+    pravega: { type: 'string' },
+    long: { type: 'boolean', default: false },
+  },
 })
 const given = values.server ?? values.pravega
 
@@ -59,10 +69,17 @@ async function suite(controller: string): Promise<Outcome> {
   return status === 0 ? 'passed' : 'failed'
 }
 
-/** The cases that start servers of their own. */
+/** The cases that start servers of their own: most of them mostly wait, so several at once; those that measure, alone. */
 async function runCases(): Promise<Outcome[]> {
+  const together = [...cases, ...mixedCases, ...mixedElasticCases].filter(isChosen)
+  const alone = [...elasticCases(values), ...openTransactionCases(values)].filter(isChosen)
   const outcomes: Outcome[] = []
-  for (const each of [...cases, ...mixedCases].filter(isChosen)) outcomes.push(await runCase(each))
+  const runNext = async (): Promise<void> => {
+    for (let each = together.shift(); each !== undefined; each = together.shift())
+      outcomes.push(await runCase(each))
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, runNext))
+  for (const each of alone) outcomes.push(await runCase(each))
   return outcomes
 }
 

@@ -28,7 +28,7 @@ const PACKAGES: readonly (readonly [name: RegExp, files: RegExp])[] = [
 ]
 const NODE_ANYWHERE = /^node:(buffer|zlib|test|assert(\/strict)?)$/
 const NODE_FILES =
-  /\/(node-[a-z-]+|grpc[a-z-]*)\.ts$|\.test\.ts$|^packages\/millrace\/(bin\/|src\/(server|cli|testing)\/|src\/open\.ts)|^(scripts|bench|interop)\//
+  /\/(node-[a-z-]+|grpc[a-z-]*)\.ts$|\.test\.ts$|^packages\/millrace\/(bin\/|src\/(server|cli|testing)\/|src\/open\.ts)|^(scripts|bench|interop|examples)\//
 
 function layerOf(path: string): string {
   const rest = path.slice(SOURCE.length)

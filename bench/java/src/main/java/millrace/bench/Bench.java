@@ -39,7 +39,9 @@ public final class Bench {
         }
         List<Load> loads = new ArrayList<>();
         for (int writer = 0; writer < spec.writers; writer++) {
-            loads.add(new Load(spec, factory, events, phases, writer));
+            loads.add(spec.transactionEvents > 0
+                    ? new TransactionLoad(spec, factory, events, phases, writer)
+                    : new EventLoad(spec, factory, events, phases, writer));
         }
         for (Load load : loads) {
             load.start();

@@ -15,6 +15,8 @@ final class Spec {
     final boolean reader;
     final long warmupMs;
     final long measureMs;
+    /** In each transaction; 0 for events by themselves. */
+    final int transactionEvents;
     private final String load;
 
     Spec(String[] args) {
@@ -36,6 +38,7 @@ final class Spec {
         warmupMs = Long.parseLong(need(values, "warmupMs"));
         measureMs = Long.parseLong(need(values, "measureMs"));
         load = need(values, "load");
+        transactionEvents = load.equals("transactions") ? Integer.parseInt(need(values, "transactionEvents")) : 0;
     }
 
     boolean single() {

@@ -4,6 +4,11 @@ import io.pravega.client.ClientConfig;
 import io.pravega.client.EventStreamClientFactory;
 import io.pravega.client.admin.ReaderGroupManager;
 import io.pravega.client.admin.StreamManager;
+import io.pravega.client.connection.impl.ConnectionPoolImpl;
+import io.pravega.client.connection.impl.SocketConnectionFactoryImpl;
+import io.pravega.client.control.impl.Controller;
+import io.pravega.client.control.impl.ControllerImpl;
+import io.pravega.client.control.impl.ControllerImplConfig;
 import io.pravega.client.stream.EventStreamReader;
 import io.pravega.client.stream.EventStreamWriter;
 import io.pravega.client.stream.EventWriterConfig;
@@ -15,21 +20,31 @@ import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Random;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * {@code Acked URI SCOPE STREAM LOG SEED}: writers and a reader that go on while the server is killed under them, until their input
- * ends. What was acknowledged, sent and read is written to LOG, LOG.sent and LOG.read in lines of writer, key and sequence, for
- * {@link Check}. The number of acknowledgements is printed whenever it has grown.
+ * {@code Acked URI SCOPE STREAM LOG SEED plain|elastic}: writers and a reader that go on while the server is killed under them, until
+ * their input ends. What was acknowledged, sent and read is written to LOG, LOG.sent and LOG.read in lines of writer, key and
+ * sequence, for {@link Check}. The number of acknowledgements is printed whenever it has grown. An elastic one also scales the stream
+ * now and then, and writes transactions, which it lists in LOG.transactions.
  */
 public final class Acked {
     private static final int WRITERS = 4;
     private static final int KEYS = 16;
-    private static final int SEGMENTS = 4;
+    /** What there are at least; an elastic load has up to SEGMENTS_MAX. */
+    private static final int SEGMENTS = 2;
+    private static final int SEGMENTS_MAX = 8;
+    private static final int TRANSACTION_WRITERS = 2;
+    private static final int SCALE_PAUSE_MS_MIN = 1_000;
+    private static final int SCALE_PAUSE_MS_MAX = 5_000;
     /** Of one writer. More would only make the lists longer. */
     private static final int UNDER_WAY_MAX = 256;
     private static final int EVENTS_PER_PAUSE = 8;
@@ -40,12 +55,14 @@ public final class Acked {
     private final String scope;
     private final String stream;
     private final long seed;
+    private final boolean elastic;
     private final AtomicBoolean stopping = new AtomicBoolean();
     private final AtomicLong acked = new AtomicLong();
     private final AtomicLong failed = new AtomicLong();
     private final Log ackLog;
     private final Log sentLog;
     private final Log readLog;
+    private final TransactionLoad transactions;
 
     private Acked(String[] args) throws IOException {
         config = ClientConfig.builder().controllerURI(URI.create(args[0])).build();
@@ -55,6 +72,8 @@ public final class Acked {
         sentLog = new Log(Path.of(args[3] + ".sent"));
         readLog = new Log(Path.of(args[3] + ".read"));
         seed = Long.parseLong(args[4]);
+        elastic = args[5].equals("elastic");
+        transactions = new TransactionLoad(config, scope, stream, Path.of(args[3] + ".transactions"), seed, stopping);
     }
 
     /** Lines in the order of the calls. */
@@ -89,20 +108,24 @@ public final class Acked {
             streams.createStream(scope, stream, Fixture.segments(SEGMENTS));
         }
         try (ReaderGroupManager groups = ReaderGroupManager.withScope(scope, config)) {
-            groups.createReaderGroup("tail", ReaderGroupConfig.builder().stream(Stream.of(scope, stream)).build());
+            groups.createReaderGroup("tail", ReaderGroupConfig.builder().stream(Stream.of(scope, stream))
+                    .automaticCheckpointIntervalMillis(1_000).groupRefreshTimeMillis(500).build());
         }
-        Thread[] writers = new Thread[WRITERS];
+        List<Thread> writers = new ArrayList<>();
         for (int i = 0; i < WRITERS; i++) {
             int writer = i;
-            writers[i] = new Thread(() -> write(writer), "writer-" + i);
-            writers[i].start();
+            writers.add(new Thread(() -> write(writer), "writer-" + i));
         }
-        Thread reader = new Thread(this::read, "reader");
-        reader.setDaemon(true);
-        reader.start();
-        Thread teller = new Thread(this::tell, "teller");
-        teller.setDaemon(true);
-        teller.start();
+        for (int i = 0; elastic && i < TRANSACTION_WRITERS; i++) {
+            int writer = TransactionLoad.WRITER_FIRST + i;
+            writers.add(new Thread(() -> transactions.write(writer), "transactions-" + i));
+        }
+        writers.forEach(Thread::start);
+        Thread reader = background(this::read, "reader");
+        background(this::tell, "teller");
+        if (elastic) {
+            background(this::scale, "scaler");
+        }
         while (System.in.read() >= 0) {
             // Only its end means something.
         }
@@ -115,7 +138,15 @@ public final class Acked {
         ackLog.close();
         sentLog.close();
         readLog.close();
+        transactions.close();
         System.out.println("done " + acked.get() + " acknowledged, " + failed.get() + " given up by the client");
+    }
+
+    private static Thread background(Runnable work, String name) {
+        Thread thread = new Thread(work, name);
+        thread.setDaemon(true);
+        thread.start();
+        return thread;
     }
 
     /** Short waits between attempts: what is tested is the server, again and again. */
@@ -195,6 +226,26 @@ public final class Acked {
             } catch (RuntimeException e) {
                 System.out.println("the reader begins anew after " + e);
                 pause(1_000);
+            }
+        }
+    }
+
+    /** Others scale as well, so a request may come too late, and it may be cut off at any point. */
+    private void scale() {
+        Random random = new Random(seed);
+        ScheduledExecutorService executor = Executors.newScheduledThreadPool(2);
+        Stream scaled = Stream.of(scope, stream);
+        try (ConnectionPoolImpl connections = new ConnectionPoolImpl(config, new SocketConnectionFactoryImpl(config));
+                Controller controller = new ControllerImpl(ControllerImplConfig.builder().clientConfig(config).build(),
+                        connections.getInternalExecutor())) {
+            while (!stopping.get()) {
+                pause(SCALE_PAUSE_MS_MIN + random.nextInt(SCALE_PAUSE_MS_MAX - SCALE_PAUSE_MS_MIN));
+                try {
+                    Scaling.Plan plan = Scaling.random(controller, scaled, random, SEGMENTS, SEGMENTS_MAX);
+                    Scaling.scale(controller, scaled, plan.seal, plan.into, executor);
+                } catch (Exception e) {
+                    // What is left half done is the server's to finish.
+                }
             }
         }
     }

@@ -19,21 +19,23 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 
 /**
  * {@code Check URI SCOPE STREAM LOG...}: reads the stream, by segments and by a reader group, and holds it against what the writers
  * of {@link Acked}, or others with the same logs, noted down. Every acknowledged event is there; none is there twice, or out of its
- * writer's order for its key, or was never sent, or is changed; what a reader saw has not gone away again. Several logs are several
- * programs, whose writers have different numbers.
+ * writer's order for its key, or was never sent, or is changed; what a reader saw has not gone away again. Of a transaction
+ * ({@link TransactionLoad}) all events are there or none, as its fate says. Several logs are several programs, whose writers have
+ * different numbers.
  */
 public final class Check {
     private static final int SHOWN_MAX = 10;
+    private static final long CHECKPOINT_MS = 100;
 
     private final List<String> faults = new ArrayList<>();
     private long faultCount;
@@ -69,32 +71,52 @@ public final class Check {
         }
     }
 
+    private static final class Written {
+        final String fate;
+        final List<Id> events = new ArrayList<>();
+
+        Written(String line) {
+            String[] words = line.split(" ");
+            fate = words[0];
+            for (int i = 2; i < words.length; i += 2) {
+                events.add(new Id(Integer.parseInt(words[1]), Integer.parseInt(words[i]), Long.parseLong(words[i + 1])));
+            }
+        }
+    }
+
     public static void main(String[] args) throws Exception {
         ClientConfig config = ClientConfig.builder().controllerURI(URI.create(args[0])).build();
         Stream stream = Stream.of(args[1], args[2]);
         List<Id> acked = new ArrayList<>();
         Set<Id> sent = new HashSet<>();
         List<List<Id>> read = new ArrayList<>();
+        List<Written> transactions = new ArrayList<>();
         for (int i = 3; i < args.length; i++) {
             acked.addAll(load(args[i]));
             sent.addAll(load(args[i] + ".sent"));
             read.add(load(args[i] + ".read"));
+            for (String line : lines(args[i] + ".transactions")) {
+                transactions.add(new Written(line));
+            }
         }
+        transactions.forEach(transaction -> sent.addAll(transaction.events));
         Check check = new Check();
         Set<Id> there = check.compare("by segments", acked, sent, into -> bySegments(config, stream, into));
         check.compare("by a group", acked, sent, into -> byGroup(config, stream, there.size(), into));
         for (List<Id> events : read) {
             check.compareRead(events, there);
         }
+        check.compareTransactions(transactions, there);
         System.exit(check.tell(acked.size(), sent.size(), there.size()) ? 0 : 1);
+    }
+
+    private static List<String> lines(String path) throws IOException {
+        return Files.exists(Path.of(path)) ? Files.readAllLines(Path.of(path)) : List.of();
     }
 
     private static List<Id> load(String path) throws IOException {
         List<Id> ids = new ArrayList<>();
-        if (!Files.exists(Path.of(path))) {
-            return ids;
-        }
-        for (String line : Files.readAllLines(Path.of(path))) {
+        for (String line : lines(path)) {
             String[] words = line.split(" ");
             ids.add(new Id(Integer.parseInt(words[0]), Integer.parseInt(words[1]), Long.parseLong(words[2])));
         }
@@ -142,11 +164,28 @@ public final class Check {
         }
     }
 
+    private void compareTransactions(List<Written> transactions, Set<Id> there) {
+        Map<String, Integer> fates = new TreeMap<>();
+        for (Written transaction : transactions) {
+            fates.merge(transaction.fate, 1, Integer::sum);
+            int count = transaction.events.size();
+            long seen = transaction.events.stream().filter(there::contains).count();
+            String what = "of " + count + " events of a transaction, " + transaction.fate + ", with " + transaction.events.get(0);
+            if (transaction.fate.equals("committed") && seen < count) {
+                fault(what + ", " + (count - seen) + " are missing");
+            } else if (transaction.fate.equals("aborted") && seen > 0) {
+                fault(what + ", " + seen + " are there");
+            } else if (seen > 0 && seen < count) {
+                fault(what + ", " + seen + " are there and the others are not");
+            }
+        }
+        System.out.println("transactions: " + fates);
+    }
+
     private static void bySegments(ClientConfig config, Stream stream, Consumer<byte[]> into) {
         try (BatchClientFactory batch = BatchClientFactory.withScope(stream.getScope(), config)) {
-            Iterator<SegmentRange> ranges = batch.getSegments(stream, StreamCut.UNBOUNDED, StreamCut.UNBOUNDED).getIterator();
-            while (ranges.hasNext()) {
-                try (SegmentIterator<byte[]> events = batch.readSegment(ranges.next(), Fixture.BYTES)) {
+            for (SegmentRange range : Readers.ranges(batch, stream, StreamCut.UNBOUNDED, StreamCut.UNBOUNDED)) {
+                try (SegmentIterator<byte[]> events = batch.readSegment(range, Fixture.BYTES)) {
                     events.forEachRemaining(into);
                 }
             }
@@ -157,7 +196,9 @@ public final class Check {
         String group = "check-" + Long.toString(System.nanoTime(), 36);
         try (ReaderGroupManager groups = ReaderGroupManager.withScope(stream.getScope(), config);
                 EventStreamClientFactory events = EventStreamClientFactory.withScope(stream.getScope(), config)) {
-            groups.createReaderGroup(group, ReaderGroupConfig.builder().stream(stream).disableAutomaticCheckpoints().build());
+            // A reader goes on to the successors of a segment at a checkpoint, so there must be many.
+            groups.createReaderGroup(group, ReaderGroupConfig.builder().stream(stream).automaticCheckpointIntervalMillis(CHECKPOINT_MS)
+                    .groupRefreshTimeMillis(CHECKPOINT_MS).build());
             try (EventStreamReader<byte[]> reader = events.createReader("one", group, Fixture.BYTES, ReaderConfig.builder().build())) {
                 long seen = 0;
                 long last = System.nanoTime();

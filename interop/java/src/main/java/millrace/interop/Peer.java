@@ -15,6 +15,8 @@ import io.pravega.client.stream.ReaderConfig;
 import io.pravega.client.stream.ReaderGroupConfig;
 import io.pravega.client.stream.Stream;
 import io.pravega.client.stream.StreamCut;
+import io.pravega.client.stream.Transaction;
+import io.pravega.client.stream.TransactionalEventStreamWriter;
 import java.io.BufferedReader;
 import java.io.BufferedWriter;
 import java.io.InputStreamReader;
@@ -25,9 +27,12 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Iterator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 
 /**
  * {@code Peer URI [COMMAND...]}: the Java client as somebody else's counterpart. Without a command it takes one from each line of
@@ -36,12 +41,17 @@ import java.util.concurrent.CompletableFuture;
  * <pre>
  * scope SCOPE                                     creates it, if it is not there
  * stream SCOPE STREAM SEGMENTS                    creates it, if it is not there
- * write SCOPE STREAM WRITER KEYS COUNT BYTES      writes COUNT events, each under one of KEYS keys in turn
+ * write SCOPE STREAM WRITER KEYS COUNT BYTES [MS] writes COUNT events, each under one of KEYS keys in turn, and takes MS for it
  *                                                 -> acked WRITER KEY SEQUENCE, for each
  * group SCOPE GROUP STREAM...                     creates a reader group
  * read SCOPE GROUP READER COUNT                   reads COUNT events as one reader of a group, and leaves it
  *                                                 -> event WRITER KEY SEQUENCE BYTES, for each
  * batch SCOPE STREAM                              reads all that is there -> event ..., for each
+ * begin SCOPE STREAM                              begins a transaction -> transaction ID
+ * find SCOPE STREAM ID                            takes up one that was begun elsewhere -> status STATUS
+ * add ID WRITER KEYS COUNT FROM                   writes COUNT events under each of KEYS keys, from sequence FROM on
+ * status ID                                       -> status STATUS
+ * commit ID, abort ID                             ends it
  * </pre>
  * The events are {@link Numbered}'s.
  */
@@ -50,6 +60,8 @@ public final class Peer {
 
     private final ClientConfig config;
     private final PrintWriter out;
+    private final Map<String, TransactionalEventStreamWriter<byte[]>> writers = new HashMap<>();
+    private final Map<UUID, Transaction<byte[]>> transactions = new HashMap<>();
 
     private Peer(URI controller, PrintWriter out) {
         config = ClientConfig.builder().controllerURI(controller).build();
@@ -106,8 +118,48 @@ public final class Peer {
             case "batch":
                 batch(words);
                 return;
+            case "begin":
+                Transaction<byte[]> begun = transactions(words[1], words[2]).beginTxn();
+                transactions.put(begun.getTxnId(), begun);
+                out.println("transaction " + begun.getTxnId());
+                return;
+            case "find":
+                Transaction<byte[]> found = transactions(words[1], words[2]).getTxn(UUID.fromString(words[3]));
+                transactions.put(found.getTxnId(), found);
+                out.println("status " + found.checkStatus());
+                return;
+            case "add":
+            case "status":
+            case "commit":
+            case "abort":
+                transact(transactions.get(UUID.fromString(words[1])), words);
+                return;
             default:
                 throw new IllegalArgumentException("no such command: " + words[0]);
+        }
+    }
+
+    /** Lives as long as the program, which pings the transactions. */
+    private TransactionalEventStreamWriter<byte[]> transactions(String scope, String stream) {
+        return writers.computeIfAbsent(scope + "/" + stream, name -> EventStreamClientFactory.withScope(scope, config)
+                .createTransactionalEventWriter(stream, Fixture.BYTES, EventWriterConfig.builder().transactionTimeoutTime(30_000).build()));
+    }
+
+    private void transact(Transaction<byte[]> transaction, String[] words) throws Exception {
+        switch (words[0]) {
+            case "add":
+                long from = Long.parseLong(words[5]);
+                Transactions.write(transaction, Integer.parseInt(words[2]), Integer.parseInt(words[3]), from, from + Long.parseLong(words[4]));
+                transaction.flush();
+                return;
+            case "commit":
+                transaction.commit();
+                return;
+            case "abort":
+                transaction.abort();
+                return;
+            default:
+                out.println("status " + transaction.checkStatus());
         }
     }
 
@@ -116,10 +168,13 @@ public final class Peer {
         int keys = Integer.parseInt(words[4]);
         int count = Integer.parseInt(words[5]);
         int bytes = Integer.parseInt(words[6]);
+        long ns = words.length > 7 ? TimeUnit.MILLISECONDS.toNanos(Long.parseLong(words[7])) : 0;
         try (EventStreamClientFactory events = EventStreamClientFactory.withScope(words[1], config);
                 EventStreamWriter<byte[]> writer = events.createEventWriter(words[2], Fixture.BYTES, EventWriterConfig.builder().build())) {
             List<CompletableFuture<Void>> acks = new ArrayList<>();
+            long start = System.nanoTime();
             for (int i = 0; i < count; i++) {
+                TimeUnit.NANOSECONDS.sleep(start + ns * i / count - System.nanoTime());
                 int key = i % keys;
                 int sequence = i / keys;
                 acks.add(writer.writeEvent(Numbered.keyName(key), Numbered.event(id, key, sequence, bytes)).thenRun(() -> {
@@ -165,10 +220,9 @@ public final class Peer {
 
     private void batch(String[] words) throws Exception {
         try (BatchClientFactory batch = BatchClientFactory.withScope(words[1], config)) {
-            Iterator<SegmentRange> ranges = batch.getSegments(Stream.of(words[1], words[2]), StreamCut.UNBOUNDED, StreamCut.UNBOUNDED)
-                    .getIterator();
-            while (ranges.hasNext()) {
-                try (SegmentIterator<byte[]> events = batch.readSegment(ranges.next(), Fixture.BYTES)) {
+            Stream stream = Stream.of(words[1], words[2]);
+            for (SegmentRange range : Readers.ranges(batch, stream, StreamCut.UNBOUNDED, StreamCut.UNBOUNDED)) {
+                try (SegmentIterator<byte[]> events = batch.readSegment(range, Fixture.BYTES)) {
                     events.forEachRemaining(this::tell);
                 }
             }

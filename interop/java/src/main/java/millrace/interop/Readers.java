@@ -1,5 +1,6 @@
 package millrace.interop;
 
+import io.pravega.client.BatchClientFactory;
 import io.pravega.client.batch.SegmentIterator;
 import io.pravega.client.batch.SegmentRange;
 import io.pravega.client.stream.EventRead;
@@ -7,7 +8,7 @@ import io.pravega.client.stream.EventStreamReader;
 import io.pravega.client.stream.Stream;
 import io.pravega.client.stream.StreamCut;
 import java.util.ArrayList;
-import java.util.Iterator;
+import java.util.Comparator;
 import java.util.List;
 
 /** The loops that reading with this client takes. */
@@ -83,16 +84,27 @@ final class Readers {
         ledger.checkComplete();
     }
 
-    /** All events between two cuts, segment after segment. */
-    static List<byte[]> batch(Fixture fixture, Stream stream, StreamCut from, StreamCut to) {
+    /** All events between two cuts, segment after segment, so that those of a key are in order. */
+    static List<byte[]> batch(BatchClientFactory batch, Stream stream, StreamCut from, StreamCut to) {
         List<byte[]> events = new ArrayList<>();
-        Iterator<SegmentRange> ranges = fixture.batch().getSegments(stream, from, to).getIterator();
-        while (ranges.hasNext()) {
-            try (SegmentIterator<byte[]> iterator = fixture.batch().readSegment(ranges.next(), Fixture.BYTES)) {
+        for (SegmentRange range : ranges(batch, stream, from, to)) {
+            try (SegmentIterator<byte[]> iterator = batch.readSegment(range, Fixture.BYTES)) {
                 iterator.forEachRemaining(events::add);
             }
         }
         return events;
+    }
+
+    /** The client answers in any order. Here successors come after their predecessors: the epoch is the upper half of an id. */
+    static List<SegmentRange> ranges(BatchClientFactory batch, Stream stream, StreamCut from, StreamCut to) {
+        List<SegmentRange> ranges = new ArrayList<>();
+        batch.getSegments(stream, from, to).getIterator().forEachRemaining(ranges::add);
+        ranges.sort(Comparator.comparingLong(SegmentRange::getSegmentId));
+        return ranges;
+    }
+
+    static List<byte[]> batch(Fixture fixture, Stream stream, StreamCut from, StreamCut to) {
+        return batch(fixture.batch(), stream, from, to);
     }
 
     static List<byte[]> batch(Fixture fixture, Stream stream) {

@@ -6,16 +6,12 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.pravega.client.admin.KeyValueTableManager;
 import io.pravega.client.control.impl.Controller;
-import io.pravega.client.control.impl.CancellableRequest;
-import io.pravega.client.stream.EventWriterConfig;
 import io.pravega.client.stream.Stream;
-import io.pravega.client.stream.TransactionalEventStreamWriter;
 import io.pravega.client.stream.impl.WriterPosition;
 import io.pravega.client.tables.KeyValueTableConfiguration;
 import io.pravega.shared.protocol.netty.WireCommands;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 
 /** What this version does not do is refused at once, with a class that says so, and changes nothing. */
 final class UnservedCases {
@@ -23,30 +19,15 @@ final class UnservedCases {
     }
 
     static List<Case> all() {
-        return List.of(Case.of("refused: transactions, scaling, watermarks and key-value tables", UnservedCases::refused).oursOnly());
+        return List.of(Case.of("refused: watermarks and key-value tables", UnservedCases::refused).oursOnly());
     }
 
     private static void refused(Fixture fixture) throws Exception {
         Stream stream = fixture.stream("stream", 1);
         Controller controller = fixture.controller();
-        TransactionalEventStreamWriter<byte[]> writer = fixture.closing(fixture.events().createTransactionalEventWriter(
-                "stream", Fixture.BYTES, EventWriterConfig.builder().build()));
-        unimplemented("beginning a transaction", writer::beginTxn);
-        UUID transaction = new UUID(0, 1);
-        unimplemented("finding a transaction", () -> writer.getTxn(transaction));
-        unimplemented("committing a transaction", () -> controller.commitTransaction(stream, "writer", 1L, transaction).get());
-        unimplemented("aborting a transaction", () -> controller.abortTransaction(stream, transaction).get());
-        unimplemented("the completed transactions", () -> fixture.streams.listCompletedTransactions(stream));
         unimplemented("noting a time", () ->
                 controller.noteTimestampFromWriter("writer", stream, 1, new WriterPosition(Map.of())).get());
         unimplemented("removing a writer", () -> controller.removeWriter("writer", stream).get());
-        unimplemented("scaling by hand", () -> {
-            CancellableRequest<Boolean> request = controller.scaleStream(stream, List.of(0L), Map.of(0.0, 0.5, 0.5, 1.0), fixture.executor);
-            request.getFuture().get();
-        });
-        unimplemented("an update that would scale", () ->
-                fixture.streams.updateStream(fixture.scope, "stream", Fixture.segments(3)));
-        Expect.equal(StreamCases.positions(fixture.tail(stream)).size(), 1, "the number of segments");
         KeyValueTableManager tables = fixture.closing(KeyValueTableManager.create(fixture.config));
         unimplemented("making a key-value table", () -> tables.createKeyValueTable(fixture.scope, "table",
                 KeyValueTableConfiguration.builder().partitionCount(1).primaryKeyLength(8).secondaryKeyLength(8).build()));
