@@ -403,7 +403,7 @@ class Play {
     const first = random.integer(all.length)
     const seal = all.slice(first, first + random.between(1, 3))
     const room = SEGMENTS_MAX - all.length + seal.length
-    const into = cutUp(this.#world, seal, random.between(1, Math.min(3, room)))
+    const into = cutUp(this.#world, seal, random.between(1, Math.max(Math.min(3, room), 1)))
     const scaling = this.#admin.orders.scale({ seal: seal.map(({ id }) => id), into })
     const again = random.chance(0.1) ? this.#admin.orders.scale(random.between(1, SEGMENTS_MAX)) : undefined
     await codeOf(scaling, ['segment-not-open'])
