@@ -285,10 +285,12 @@ function complete(state: GroupState, reader: string, { segment, end }: Holding):
 
 /** Behind the segments of a stream that is no more comes the head of its successor, once all of them are done with. */
 function nextSegments(state: GroupState, following: Following): readonly FollowingSegment[] {
-  if (following.kind === 'successors') return following.successors
-  const present = new Set(state.future.keys())
+  const present = new Set<string>()
   for (const segments of state.positions().values())
     for (const segment of segments.keys()) present.add(segment)
+  if (following.kind === 'successors')
+    return following.successors.filter(({ segment }) => !present.has(segment))
+  for (const segment of state.future.keys()) present.add(segment)
   const lost = [...present]
     .map((segment) => segmentIdOf(parseSegmentName(segment)))
     .filter((id) => !following.known.has(id))
