@@ -60,6 +60,8 @@ export class BlockReader {
 
   async read(file: LogFile, key: BlockKey): Promise<Block> {
     const entry = await this.#find(file, key)
+    // A file that is not as long as it was when its index was made.
+    if (entry.position + entry.length > file.bytes) throw damagedBlock(file, key, entry.position)
     const known = this.#fromWindow(file.generation, entry)
     if (known !== undefined) {
       const block = { extent: key.extent, offset: entry.offset, bytes: known }

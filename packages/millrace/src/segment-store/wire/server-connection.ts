@@ -106,6 +106,10 @@ export class ServerConnection implements SessionOwner, RequestPort {
     if (!this.#closed && !this.#connection.write(frame)) this.#congested = true
   }
 
+  sendLater(frame: Buffer, delayMs: number): void {
+    this.store.host.clock.setTimer(delayMs, () => this.send(frame), { weak: true })
+  }
+
   reply(message: AnyMessage): void {
     this.send(encodeMessage(message))
   }

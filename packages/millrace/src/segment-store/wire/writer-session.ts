@@ -14,6 +14,7 @@ import { rejectionReply } from './replies.ts'
 /** What a session needs of its connection. */
 export interface SessionOwner {
   send(frame: Buffer): void
+  sendLater(frame: Buffer, delayMs: number): void
   /** Calls `flush` of the session soon, together with others. */
   acknowledgeSoon(session: WriterSession): void
   /** Bytes of an append have reached the disk, or never will. */
@@ -33,6 +34,13 @@ export interface SessionAppend {
   readonly length: number
 }
 
+/**
+ * Pravega's Java client sends again what is not acknowledged as soon as it is set up, and loses the answer that the segment is
+ * sealed if that comes while it still sends: it then waits for ever. Seen once in about 900 commits after scales, which seal
+ * the segments that they make again, and not once with this pause.
+ */
+const SEALED_PAUSE_MS = 20
+
 export class WriterSession {
   readonly writerId: string
   readonly segment: Segment
@@ -45,6 +53,8 @@ export class WriterSession {
   #durableOffset = 0
   #requestId = ''
   #soon = false
+  /** When the writer was set up. */
+  readonly sealedBefore: boolean
   /** Its segment was gone when that was asked for last. */
   #gone = false
 
@@ -56,6 +66,7 @@ export class WriterSession {
     this.writerId = options.writerId
     this.segment = options.segment
     this.container = options.container
+    this.sealedBefore = options.segment.sealed
     this.#acknowledged = options.lastEventNumber
     this.#durable = options.lastEventNumber
   }
@@ -183,6 +194,9 @@ class RejectionAnswer implements Waiting {
       )
       return
     }
-    this.#owner.send(encodeMessage(rejectionReply(this.#rejection, requestId, eventNumber)))
+    const frame = encodeMessage(rejectionReply(this.#rejection, requestId, eventNumber))
+    if (this.#rejection.code === 'sealed' && this.#session.sealedBefore)
+      this.#owner.sendLater(frame, SEALED_PAUSE_MS)
+    else this.#owner.send(frame)
   }
 }

@@ -42,9 +42,13 @@ public final class Acked {
     /** What there are at least; an elastic load has up to SEGMENTS_MAX. */
     private static final int SEGMENTS = 2;
     private static final int SEGMENTS_MAX = 8;
-    private static final int TRANSACTION_WRITERS = 2;
-    private static final int SCALE_PAUSE_MS_MIN = 1_000;
-    private static final int SCALE_PAUSE_MS_MAX = 5_000;
+    /**
+     * Each transaction that is open when the stream scales adds two generations of segments when it is committed, and Java's writers
+     * go through all of them, one segment after the other: with more of both they fall behind for good.
+     */
+    private static final int TRANSACTION_WRITERS = 1;
+    private static final int SCALE_PAUSE_MS_MIN = 2_000;
+    private static final int SCALE_PAUSE_MS_MAX = 8_000;
     /** Of one writer. More would only make the lists longer. */
     private static final int UNDER_WAY_MAX = 256;
     private static final int EVENTS_PER_PAUSE = 8;
