@@ -6,7 +6,9 @@ import { check } from './check.ts'
 
 const patterns = process.argv.slice(2)
 const files = globSync(
-  patterns.length > 0 ? patterns : ['packages/*/src/**/*.test.ts', 'scripts/**/*.test.ts'],
+  patterns.length > 0
+    ? patterns
+    : ['packages/*/src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/*.test.ts', 'examples/**/*.test.ts'],
 )
 const timings: { name: string; file: string; ms: number }[] = []
 const started = performance.now()

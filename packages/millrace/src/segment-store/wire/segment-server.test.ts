@@ -625,6 +625,19 @@ test('a failed sync acknowledges nothing, answers nothing, and ends the connecti
   await next.closed
 })
 
+test('a writer set up on a sealed segment hears so after a pause, and others do not wait for that', async (t) => {
+  const { host, connect } = await serve(t)
+  const client = await connect()
+  await createSegment(client)
+  await client.call(simple('seal-segment'), 'segment-sealed')
+  await setUp(client)
+  client.send(blockEnd('late', 1))
+  await turns(host)
+  deepStrictEqual(client.pending, [])
+  await createSegment(client, 'shop/orders/1.#epoch.0')
+  strictEqual((await client.receive('segment-is-sealed')).segment, segment)
+})
+
 test('writers of segments that are gone are forgotten after a while, and late appends are answered before', async (t) => {
   const { connect, broken } = await serve(t)
   const client = await connect()

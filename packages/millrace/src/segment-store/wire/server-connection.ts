@@ -106,8 +106,9 @@ export class ServerConnection implements SessionOwner, RequestPort {
     if (!this.#closed && !this.#connection.write(frame)) this.#congested = true
   }
 
+  /** The client waits for it, so the timer is not a weak one: of those nobody says when they come. */
   sendLater(frame: Buffer, delayMs: number): void {
-    this.store.host.clock.setTimer(delayMs, () => this.send(frame), { weak: true })
+    this.store.host.clock.setTimer(delayMs, () => this.send(frame))
   }
 
   reply(message: AnyMessage): void {

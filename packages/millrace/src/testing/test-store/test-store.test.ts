@@ -48,6 +48,16 @@ test('writes, scales, commits and reads without anybody letting time pass', asyn
   strictEqual(ids.length, 110)
 })
 
+test('a writer that lost its connection finds its segment sealed, and goes on behind it', async () => {
+  await using store = await testStore()
+  const orders = ordersOf(store)
+  await orders.write({ id: 0, customer: 'ada' })
+  await store.crash()
+  await orders.scale(4)
+  await orders.write({ id: 1, customer: 'ada' })
+  deepStrictEqual(await idsIn(orders), [0, 1])
+})
+
 test('what was acknowledged is there after a crash, and all handles go on', async () => {
   await using store = await testStore()
   const orders = ordersOf(store)
