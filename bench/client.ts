@@ -6,9 +6,9 @@
 import { Session } from 'node:inspector/promises'
 import { writeFileSync } from 'node:fs'
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
 import { connect, type Store, type Stream, type Writer } from 'millrace'
 import { Histogram } from '../packages/millrace/src/base/histogram.ts'
+import { tuneCollector } from '../packages/millrace/src/cli/process-memory.ts'
 import { EventChecker, EventSource, intendedMsOf, keyOf } from './events.ts'
 import { type Latencies, latenciesOf } from './latencies.ts'
 import { type RunSpec, readArguments, readRunSpec } from './workload.ts'
@@ -321,14 +321,8 @@ function runLoad(stream: Stream<Buffer>, spec: RunSpec, phases: Phases): Promise
   return runPaced(stream, spec, phases, { perSecond: spec.load })
 }
 
-/** As the server does, and as any program may that makes much garbage in a small heap (bin/millrace.js says why). */
-export function tuneCollector(): void {
-  setFlagsFromString('--heap-growing-percent=300')
-  setFlagsFromString('--incremental-marking-soft-trigger=50')
-  setFlagsFromString('--incremental-marking-hard-trigger=90')
-}
-
 if (import.meta.main) {
+  // As the server does, and as any program may that makes much garbage in a small heap.
   tuneCollector()
   const args = readArguments(process.argv.slice(2))
   say({ event: 'result', ...(await run(readRunSpec(args), args.get('profile'))) })

@@ -8,7 +8,7 @@ import { type ServerConfig, SETTINGS } from '../server/config.ts'
 import type { HttpServer } from '../server/http.ts'
 import { type Server, type ServerEvent, startServer } from '../server/server.ts'
 import { CommandError, Exit } from './exit.ts'
-import { giveBackMemory } from './give-back-memory.ts'
+import { giveBackMemory } from './process-memory.ts'
 import { ServerLog } from './server-log.ts'
 import type { Terminal } from './terminal.ts'
 

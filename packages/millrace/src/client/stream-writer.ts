@@ -5,15 +5,13 @@
  * not been seen to end keeps going there, so that its earlier events stay ahead. Until the successors are known, events for the
  * ended segment wait in its queue, behind those that it did not take.
  */
-import { assert } from '../base/assert.ts'
 import type { Completion } from './completion.ts'
 import { asMillraceError, MillraceError, storeClosed, streamSealed } from './errors.ts'
 import { EventQueue } from './event-queue.ts'
-import type { EventSink } from './event-sink.ts'
+import { QueueingSink } from './event-sink.ts'
 import { type Route, routeOf } from './routes.ts'
 import { SegmentWriter, type SegmentWriterParts } from './segment-writer.ts'
 import type { Segment, StreamMetadata } from './stream-metadata.ts'
-import { WriteBudget } from './write-budget.ts'
 
 export interface StreamWriterOptions {
   /** More bytes than this that are not durable, and producers are asked to wait. */
@@ -28,7 +26,7 @@ interface SegmentRoute extends Route {
   readonly writer: SegmentWriter
 }
 
-export class StreamWriter implements EventSink {
+export class StreamWriter extends QueueingSink {
   readonly #parts: SegmentWriterParts
   readonly #metadata: StreamMetadata
   readonly #options: StreamWriterOptions
@@ -39,41 +37,18 @@ export class StreamWriter implements EventSink {
   readonly #replacing = new Set<SegmentWriter>()
   /** Events that came before the segments were known. */
   readonly #early: EventQueue
-  readonly #budget: WriteBudget
   #opening = false
-  #closed = false
 
   constructor(parts: SegmentWriterParts, metadata: StreamMetadata, options: StreamWriterOptions) {
+    super(options.bytesMax)
     this.#parts = parts
     this.#metadata = metadata
     this.#options = options
     this.#early = new EventQueue(parts.slabs)
-    this.#budget = new WriteBudget(options.bytesMax)
-  }
-
-  get bytes(): number {
-    return this.#budget.bytes
-  }
-
-  get closed(): boolean {
-    return this.#closed
-  }
-
-  get room(): Promise<void> | undefined {
-    return this.#budget.room
-  }
-
-  pushText(text: string, hash: number, completion: Completion): void {
-    this.#budget.take(this.#queueFor(hash).pushText(text, hash, completion))
-  }
-
-  pushBytes(event: Uint8Array, hash: number, completion: Completion): void {
-    this.#budget.take(this.#queueFor(hash).pushBytes(event, hash, completion))
   }
 
   close(): void {
-    if (this.#closed) return
-    this.#closed = true
+    if (!this.end()) return
     for (const writer of this.#writers.values()) writer.close()
     this.#failQueue(this.#early, storeClosed())
     for (const writer of this.#writers.values()) this.#failQueue(writer.queue, storeClosed())
@@ -82,8 +57,7 @@ export class StreamWriter implements EventSink {
     this.#options.onClosed?.()
   }
 
-  #queueFor(hash: number): EventQueue {
-    assert(!this.#closed, 'Nothing is pushed into a closed writer')
+  protected override queueFor(hash: number): EventQueue {
     const route = routeOf(this.#routes, hash)
     if (route === undefined) {
       if (!this.#opening) void this.#open()
@@ -100,7 +74,7 @@ export class StreamWriter implements EventSink {
     this.#opening = true
     try {
       const segments = await this.#orMissing(() => this.#metadata.writable({ signal: this.#closing }))
-      if (this.#closed) return
+      if (this.closed) return
       this.#routes = segments.map((segment) => this.#routeTo(segment, segment.high))
       this.#early.moveAll((event, hash, completion) => this.#pushAgain(event, hash, completion))
     } catch (error) {
@@ -133,7 +107,7 @@ export class StreamWriter implements EventSink {
     let writer = this.#writers.get(id)
     if (writer === undefined) {
       writer = new SegmentWriter(this.#parts, name, {
-        onDurable: (bytes) => this.#budget.free(bytes),
+        onDurable: (bytes) => this.free(bytes),
         onEnded: (ended) => void this.#replace(ended, id),
         onFailed: (failed, error) => this.#failQueue(failed.queue, error),
       })
@@ -146,7 +120,7 @@ export class StreamWriter implements EventSink {
     this.#replacing.add(ended)
     try {
       const successors = await this.#successorsOf(id)
-      if (this.#closed) return
+      if (this.closed) return
       this.#writers.delete(id)
       this.#routes = this.#routes.flatMap((route, index) =>
         route.writer === ended ? this.#split(route, this.#routes[index - 1]?.high ?? 0, successors) : [route],
@@ -184,11 +158,11 @@ export class StreamWriter implements EventSink {
   }
 
   #pushAgain(event: Buffer, hash: number, completion: Completion): void {
-    this.#queueFor(hash).pushBytes(event, hash, completion)
+    this.queueOf(hash).pushBytes(event, hash, completion)
   }
 
   #failQueue(queue: EventQueue, error: unknown): void {
     const shown = this.#closing.aborted ? storeClosed(error) : asMillraceError(error, this.#metadata.stream)
-    this.#budget.free(queue.fail(shown as Error))
+    this.free(queue.fail(shown as Error))
   }
 }

@@ -4,14 +4,12 @@
  */
 import { assert } from '../base/assert.ts'
 import { transactionSegmentName } from '../protocol/names.ts'
-import type { Completion } from './completion.ts'
 import { asMillraceError, storeClosed } from './errors.ts'
 import type { EventQueue } from './event-queue.ts'
-import type { EventSink } from './event-sink.ts'
+import { QueueingSink } from './event-sink.ts'
 import { type Route, routeOf } from './routes.ts'
 import { SegmentWriter, type SegmentWriterParts } from './segment-writer.ts'
 import type { Segment } from './stream-metadata.ts'
-import { WriteBudget } from './write-budget.ts'
 
 export interface TransactionWriterOptions {
   /** `scope/stream` */
@@ -33,15 +31,14 @@ interface SegmentRoute extends Route {
   writer: SegmentWriter | undefined
 }
 
-export class TransactionWriter implements EventSink {
+export class TransactionWriter extends QueueingSink {
   readonly #parts: SegmentWriterParts
   readonly #options: TransactionWriterOptions
   readonly #routes: readonly SegmentRoute[]
-  readonly #budget: WriteBudget
-  #closed = false
 
   constructor(parts: SegmentWriterParts, options: TransactionWriterOptions) {
-    const { segments, transaction, bytesMax } = options
+    super(options.bytesMax)
+    const { segments, transaction } = options
     this.#parts = parts
     this.#options = options
     this.#routes = segments
@@ -51,42 +48,19 @@ export class TransactionWriter implements EventSink {
         writer: undefined,
       }))
       .toSorted((one, two) => one.high - two.high)
-    this.#budget = new WriteBudget(bytesMax)
-  }
-
-  get bytes(): number {
-    return this.#budget.bytes
-  }
-
-  get closed(): boolean {
-    return this.#closed
-  }
-
-  get room(): Promise<void> | undefined {
-    return this.#budget.room
-  }
-
-  pushText(text: string, hash: number, completion: Completion): void {
-    this.#budget.take(this.#queueFor(hash).pushText(text, hash, completion))
-  }
-
-  pushBytes(event: Uint8Array, hash: number, completion: Completion): void {
-    this.#budget.take(this.#queueFor(hash).pushBytes(event, hash, completion))
   }
 
   /** What is not durable fails with this error. */
   close(error: Error = storeClosed()): void {
-    if (this.#closed) return
-    this.#closed = true
+    if (!this.end()) return
     for (const { writer } of this.#routes) {
       writer?.close()
-      if (writer !== undefined) this.#budget.free(writer.queue.fail(error))
+      if (writer !== undefined) this.free(writer.queue.fail(error))
     }
     this.#options.onClosed()
   }
 
-  #queueFor(hash: number): EventQueue {
-    assert(!this.#closed, 'Nothing is pushed into a closed writer')
+  protected override queueFor(hash: number): EventQueue {
     const route = routeOf(this.#routes, hash)
     assert(route !== undefined, 'A transaction has segments')
     route.writer ??= this.#newWriter(route.segment)
@@ -97,11 +71,11 @@ export class TransactionWriter implements EventSink {
   #newWriter(segment: string): SegmentWriter {
     const { stream, onGone } = this.#options
     return new SegmentWriter(this.#parts, segment, {
-      onDurable: (bytes) => this.#budget.free(bytes),
+      onDurable: (bytes) => this.free(bytes),
       onEnded: onGone,
       onFailed: ({ queue }, error) => {
         const shown = this.#parts.pool.closing.aborted ? storeClosed(error) : asMillraceError(error, stream)
-        this.#budget.free(queue.fail(shown as Error))
+        this.free(queue.fail(shown as Error))
       },
     })
   }
