@@ -13,7 +13,7 @@ import {
   streamConfig,
   streamInfo,
 } from '../testing/controller-fixture.ts'
-import { deferred } from '../testing/deferred.ts'
+import { type Deferred, deferred } from '../testing/deferred.ts'
 import { FakeSegments } from '../testing/fake-segments.ts'
 import { simulate } from '../testing/sim/simulate.ts'
 import {
@@ -44,6 +44,26 @@ function entriesOf(fake: FakeSegments, table: string): number {
 }
 
 const UNFINISHED = '_system/_tables/transactions'
+
+/** Merges wait until the gate is opened. */
+async function openOrdersThatDoNotMerge(segments: number): Promise<{
+  fake: FakeSegments
+  connection: ReturnType<FakeSegments['connect']>
+  gate: Deferred<void>
+  fixture: ControllerFixture
+}> {
+  const fake = new FakeSegments()
+  const gate = deferred<void>()
+  const connection = fake.connect()
+  const held: typeof connection = {
+    ...connection,
+    async mergeAll(merge) {
+      await gate.promise
+      return connection.mergeAll(merge)
+    },
+  }
+  return { fake, connection, gate, fixture: await openOrders(segments, openController(fake, held)) }
+}
 
 test('trap 45: a transaction is recorded, then gets a part of every segment, and its id begins with the epoch', async () => {
   const fake = new FakeSegments()
@@ -105,19 +125,7 @@ test('observed 6: a lease out of bounds, a sealed stream and one that is not the
 })
 
 test('trap 48: a commit is recorded, answered and carried out then: each part goes into its segment and the record away', async () => {
-  const fake = new FakeSegments()
-  const gate = deferred<void>()
-  const plain = fake.connect()
-  const fixture = await openOrders(
-    2,
-    openController(fake, {
-      ...plain,
-      async mergeAll(merge) {
-        await gate.promise
-        return plain.mergeAll(merge)
-      },
-    }),
-  )
+  const { fake, gate, fixture } = await openOrdersThatDoNotMerge(2)
   const transaction = await begin(fixture)
   for (const [i, part] of transaction.parts.entries()) fake.append(part, 10 + i)
   strictEqual(await commit(fixture, transaction), 'SUCCESS')
@@ -184,19 +192,7 @@ test('commit and abort at the same moment: one is decided, the other is told so'
 })
 
 test('what is committed while a commit is under way is merged with one call for each segment, a hundred at a time, in order', async () => {
-  const fake = new FakeSegments()
-  const gate = deferred<void>()
-  const plain = fake.connect()
-  const fixture = await openOrders(
-    2,
-    openController(fake, {
-      ...plain,
-      async mergeAll(merge) {
-        await gate.promise
-        return plain.mergeAll(merge)
-      },
-    }),
-  )
+  const { fake, connection, gate, fixture } = await openOrdersThatDoNotMerge(2)
   const all: OpenTransaction[] = []
   for (let i = 0; i < 251; i++) all.push(await begin(fixture))
   // Not in the order in which they were opened.
@@ -207,7 +203,7 @@ test('what is committed while a commit is under way is merged with one call for 
   for (const transaction of all) strictEqual(await ended(fixture, transaction), 'COMMITTED')
   deepStrictEqual(mergedInto(fake, '0.0', all), order)
   deepStrictEqual(mergedInto(fake, '1.0', all), order)
-  const merges = plain.calls.filter(({ name }) => name === 'mergeAll').length
+  const merges = connection.calls.filter(({ name }) => name === 'mergeAll').length
   strictEqual(merges, 2 * (1 + 3))
 })
 
@@ -481,19 +477,7 @@ test('a start waits for a store that cannot be reached yet, and ends with the co
 })
 
 test('observed 12: sealing a stream aborts its open transactions, lets those that are committing end, and succeeds', async () => {
-  const fake = new FakeSegments()
-  const gate = deferred<void>()
-  const plain = fake.connect()
-  const fixture = await openOrders(
-    1,
-    openController(fake, {
-      ...plain,
-      async mergeAll(merge) {
-        await gate.promise
-        return plain.mergeAll(merge)
-      },
-    }),
-  )
+  const { fake, gate, fixture } = await openOrdersThatDoNotMerge(1)
   const [open, committing] = [await begin(fixture), await begin(fixture)]
   fake.append(committing.parts[0]!, 10)
   await commit(fixture, committing)
