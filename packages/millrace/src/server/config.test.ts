@@ -54,6 +54,9 @@ test('sizes, ports and addresses are read in the forms people write', () => {
   deepStrictEqual(read({ advertise: 'store.example' }).advertise, { host: 'store.example', port: undefined })
   deepStrictEqual(read({ advertise: '[::1]:7' }).advertise, { host: '::1', port: 7 })
   strictEqual(read({ httpPort: '0' }).httpPort, 0)
+  strictEqual(read({ mergeHoldOffMs: '30s' }).mergeHoldOffMs, 30_000)
+  strictEqual(read({ mergeHoldOffMs: '0s' }).mergeHoldOffMs, 0)
+  strictEqual(read({ mergeColdMs: '1.5m' }).mergeColdMs, 90_000)
 })
 
 test('a wrong setting is named with where it came from and what is right', (t) => {
@@ -67,6 +70,9 @@ test('a wrong setting is named with where it came from and what is right', (t) =
     /--controller-port is '70000', but must be .* to 65535/,
   )
   wrong({ flags: {}, env: { MILLRACE_MEMORY: '1MiB' } }, /MILLRACE_MEMORY is '1MiB', but .* at least 16MiB/)
+  wrong({ flags: { mergeColdMs: '500ms' }, env: {} }, /--merge-cold is '500ms', but .* from 1s to 30d/)
+  wrong({ flags: { mergeHoldOffMs: '10' }, env: {} }, /--merge-hold-off is '10', but .* such as 90s/)
+  wrong({ flags: { segmentsMax: '0' }, env: {} }, /--segments-max is '0', but .* from 1 to 10000/)
   wrong({ flags: { logLevel: 'loud' }, env: {} }, /one of fatal/)
   wrong({ flags: { advertise: 'a:b:c' }, env: {} }, /HOST or HOST:PORT/)
   wrong({ flags: {}, env: {}, file: configFile(t, '{"colour": 1}') }, /colour, which is no setting/)
